@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the benchmark guests on svmemu, QEMU (TCG) and Bochs, interleaved, and prints medians and ratios.
+
+Each time is that of the whole process less the median of the guest `null` on the same emulator. Guests print their work
+and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
+
+    bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--no-qemu] [--no-linux] [--build DIR]
+"""
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+COMPUTE = ["alu", "sieve", "crc32", "quicksort", "sha256", "interp", "strings"]
+SYSTEM = ["pagetables", "syscalls", "exceptions"]
+SVM = ["svm_ping", "svm_ping_npt", "svm_cpuid", "svm_touch64", "svm_touch64_npt", "svm_two_asids"]
+MEMORY_MIB = 256
+TIMEOUT = 300
+BOCHSRC = """\
+megs: {memory}
+cpu: model=ryzen, count=1, ips=100000000, reset_on_triple_fault=0
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path={iso}, status=inserted
+boot: cdrom
+com1: enabled=1, mode=file, dev={serial}
+display_library: nogui
+log: /dev/null
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, serial=None, stop_at_end=False):
+    """Time of a process and its serial output; kills it once the guest printed its RESULT if asked to."""
+    with tempfile.TemporaryFile() as out:
+        start = time.perf_counter()
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL) as process:
+            if not stop_at_end:
+                try:
+                    process.wait(TIMEOUT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise Failed(f"no end after {TIMEOUT} s")
+            else:
+                while process.poll() is None:
+                    if time.perf_counter() - start > TIMEOUT:
+                        process.kill()
+                        raise Failed(f"no end after {TIMEOUT} s")
+                    if os.path.exists(serial) and b"RESULT:" in open(serial, "rb").read():
+                        process.kill()
+                        break
+                    time.sleep(0.005)
+        seconds = time.perf_counter() - start
+        out.seek(0)
+        text = (open(serial, "rb") if serial else out).read().decode("latin-1").replace("\r", "")
+    return seconds, text
+
+
+class Svmemu:
+    name = "svmemu"
+
+    def __init__(self, build):
+        self.program = os.path.join(build, "svmemu")
+
+    def version(self):
+        return subprocess.run([self.program, "version"], capture_output=True, text=True).stdout.strip()
+
+    def run(self, elf):
+        return run([self.program, "run", "--memory", f"{MEMORY_MIB}M", elf])
+
+
+class Qemu:
+    name = "qemu"
+    program = "qemu-system-x86_64"
+    options = ["-accel", "tcg", "-cpu", "EPYC,+svm", "-m", str(MEMORY_MIB), "-display", "none", "-serial", "stdio",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"]
+
+    def version(self):
+        return subprocess.run([self.program, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+
+    def run(self, elf):
+        return run([self.program, *self.options, "-kernel", elf])
+
+
+class Bochs:
+    """From a GRUB ISO; Debian's build has its debugger on, so a script tells it to continue at once. It has no exit
+    device: it is ended when the guest has printed its result."""
+    name = "bochs"
+    program = "bochs"
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.isos = {}
+
+    def version(self):
+        text = subprocess.run([self.program, "--help"], capture_output=True, text=True)
+        found = re.search(r"Bochs x86 Emulator [^\n]*", text.stdout + text.stderr)
+        return found.group(0).strip() if found else "bochs"
+
+    def iso(self, elf):
+        if elf not in self.isos:
+            tree = os.path.join(self.scratch, os.path.basename(elf) + ".tree")
+            os.makedirs(os.path.join(tree, "boot/grub"))
+            shutil.copy(elf, os.path.join(tree, "boot/guest.elf"))
+            with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as f:
+                f.write("set timeout=0\nmenuentry guest {\n multiboot /boot/guest.elf\n boot\n}\n")
+            iso = os.path.join(self.scratch, os.path.basename(elf) + ".iso")
+            subprocess.run(["grub-mkrescue", "-o", iso, tree], check=True, capture_output=True)
+            self.isos[elf] = iso
+        return self.isos[elf]
+
+    def run(self, elf):
+        serial = os.path.join(self.scratch, "serial.out")
+        if os.path.exists(serial):
+            os.unlink(serial)
+        rc = os.path.join(self.scratch, "bochsrc")
+        script = os.path.join(self.scratch, "debugger")
+        with open(rc, "w") as f:
+            f.write(BOCHSRC.format(memory=MEMORY_MIB, iso=self.iso(elf), serial=serial))
+        with open(script, "w") as f:
+            f.write("continue\n")
+        return run([self.program, "-q", "-f", rc, "-rc", script], serial=serial, stop_at_end=True)
+
+
+def parse(text, guest):
+    found = re.search(r"^END (\S+) (\d+) (\S+) ([0-9a-f]+)$", text, re.M)
+    if not found or "RESULT: PASS" not in text:
+        raise Failed(f"{guest} did not pass")
+    return int(found.group(2)), found.group(3), found.group(4)
+
+
+def measure(emulators, guests, directory, repeats):
+    times = {e.name: {g: [] for g in guests} for e in emulators}
+    work, errors = {}, {}
+    for repeat in range(repeats + 1):  # the first round warms up and is not counted
+        for guest in guests:
+            for emulator in emulators:
+                if (emulator.name, guest) in errors:
+                    continue
+                try:
+                    seconds, text = emulator.run(os.path.join(directory, f"bench_{guest}.elf"))
+                    result = parse(text, guest)
+                    if work.setdefault(guest, result) != result:
+                        raise Failed(f"{guest}: result {result} differs from {work[guest]}")
+                except (Failed, OSError) as error:
+                    errors[emulator.name, guest] = str(error)
+                    print(f"{emulator.name} {guest}: {error}", file=sys.stderr)
+                    continue
+                if repeat:
+                    times[emulator.name][guest].append(seconds)
+    return times, work, errors
+
+
+def linux_boot(emulators, build, repeats):
+    """Seconds of the whole process from start to init's end, the same command line and memory for each."""
+    directory = os.path.join(build, "linux")
+    here = os.path.join(ROOT, "tests/guest")
+    kernel = subprocess.run([os.path.join(here, "fetch_kernel.sh"), directory], capture_output=True, text=True)
+    if kernel.returncode:
+        print("linux: " + kernel.stderr, file=sys.stderr)
+        return {}
+    initrd = os.path.join(directory, "bench.cpio")
+    subprocess.run([os.path.join(here, "make_initrd.sh"), os.path.join(build, "guests/init"), initrd], check=True)
+    path, cmdline = kernel.stdout.strip(), "console=ttyS0 panic=-1 rdinit=/init"
+    times = {}
+    for _ in range(repeats):
+        for emulator in emulators:
+            if emulator.name == "svmemu":
+                command = [emulator.program, "run", "--memory", f"{MEMORY_MIB}M", "--initrd", initrd, "--cmdline", cmdline, path]
+            elif emulator.name == "qemu":
+                command = [emulator.program, *emulator.options, "-kernel", path, "-initrd", initrd, "-append", cmdline]
+            else:
+                continue
+            try:
+                seconds, text = run(command)
+                if "init: RESULT: PASS" not in text:
+                    raise Failed("init did not pass")
+                times.setdefault(emulator.name, []).append(seconds)
+            except (Failed, OSError) as error:
+                print(f"{emulator.name} linux: {error}", file=sys.stderr)
+    return times
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--build", default=os.path.join(ROOT, "build/release"))
+    options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--only", default="")
+    options.add_argument("--no-bochs", action="store_true")
+    options.add_argument("--no-qemu", action="store_true")
+    options.add_argument("--no-svmemu", action="store_true")
+    options.add_argument("--no-linux", action="store_true")
+    options.add_argument("--output", default=None, help="JSON file; default bench/results/DATE.json, - for none")
+    args = options.parse_args()
+    guests = [g for g in args.only.split(",") if g] or COMPUTE + SYSTEM + SVM
+    scratch = tempfile.mkdtemp(prefix="svmemu-bench-")
+    try:
+        emulators = []
+        if not args.no_svmemu:
+            emulators.append(Svmemu(args.build))
+        if not args.no_qemu and shutil.which(Qemu.program):
+            emulators.append(Qemu())
+        if not args.no_bochs and shutil.which(Bochs.program):
+            emulators.append(Bochs(scratch))
+        times, work, errors = measure(emulators, ["null"] + guests, os.path.join(args.build, "guests"), args.repeats)
+        boots = {} if args.no_linux else linux_boot(emulators, args.build, min(args.repeats, 3))
+    finally:
+        shutil.rmtree(scratch)
+
+    names = [e.name for e in emulators]
+    start = {n: statistics.median(times[n]["null"]) if times[n]["null"] else math.nan for n in names}
+    net = {n: {g: statistics.median(times[n][g]) - start[n] for g in guests if times[n][g]} for n in names}
+    print("start-up (s): " + ", ".join(f"{n} {start[n]:.3f}" for n in names))
+    print(f"{'guest':<18}{'unit':>12}" + "".join(f"{n + ' /s':>14}{'spread':>8}" for n in names) +
+          "".join(f"{'x ' + n:>10}" for n in names if n != "svmemu"))
+    for guest in guests:
+        if guest not in work:
+            continue
+        amount, unit, _ = work[guest]
+        line = f"{guest:<18}{unit:>12}"
+        for n in names:
+            if guest in net[n]:
+                spread = (max(times[n][guest]) - min(times[n][guest])) / statistics.median(times[n][guest])
+                # A guest that took no longer than starting did cannot be told from nothing.
+                rate = f"{amount / net[n][guest]:,.0f}" if net[n][guest] > 0 else "too fast"
+                line += f"{rate:>14}{spread:>8.0%}"
+            else:
+                line += f"{'-':>14}{'':>8}"
+        for n in names:
+            if n != "svmemu":
+                both = guest in net[n] and guest in net.get("svmemu", {}) and net["svmemu"][guest] > 0
+                line += f"{net[n][guest] / net['svmemu'][guest]:>10.2f}" if both else f"{'-':>10}"
+        print(line)
+    for group, members in (("compute", COMPUTE), ("system", SYSTEM), ("svm", SVM)):
+        for n in names:
+            ratios = [net[n][g] / net["svmemu"][g] for g in members
+                      if n != "svmemu" and g in net[n] and net.get("svmemu", {}).get(g, 0) > 0 and net[n][g] > 0]
+            if ratios:
+                print(f"{group}: svmemu is {math.exp(statistics.mean(map(math.log, ratios))):.2f} x {n} "
+                      f"(geometric mean of {len(ratios)})")
+    for n, seconds in boots.items():
+        print(f"linux to init's end: {n} {statistics.median(seconds):.2f} s")
+
+    if args.output != "-":
+        output = args.output or os.path.join(ROOT, "bench/results", datetime.date.today().isoformat() + ".json")
+        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
+        cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+        commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+        with open(output, "w") as f:
+            json.dump({"date": datetime.datetime.now().isoformat(timespec="seconds"), "commit": commit, "cpu": cpu,
+                       "cores": os.cpu_count(), "kernel": platform.release(), "repeats": args.repeats,
+                       "versions": {e.name: e.version() for e in emulators}, "startup": start,
+                       "work": {g: dict(zip(("amount", "unit", "checksum"), work[g])) for g in work},
+                       "seconds": times, "linux": boots,
+                       "errors": {f"{e} {g}": text for (e, g), text in errors.items()}}, f, indent=1)
+            f.write("\n")
+        print(f"written: {output}")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "SVMEMU_FUZZ needs clang (libFuzzer): use the fuzz preset")
+endif()
+file(GLOB svmemu_fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.c)
+foreach(source IN LISTS svmemu_fuzz_sources)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(fuzz_${name} ${source})
+    target_include_directories(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+        ${PROJECT_BINARY_DIR})
+    add_dependencies(fuzz_${name} svmemu_tables)
+    target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(fuzz_${name} PRIVATE svmemu_flags svmemu_static ${svmemu_deps})
+endforeach()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# Freestanding guests: 64-bit code and a 32-bit Multiboot entry, linked as ELF64 and wrapped into ELF32 because that is
+# what Multiboot 1 loaders take.
+set(svmemu_guest_lib ${PROJECT_SOURCE_DIR}/examples/lib)
+set(svmemu_guest_dir ${PROJECT_BINARY_DIR}/guests)
+set(svmemu_guest_cflags -std=gnu17 -O2 -g0 -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
+    -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
+    -Wall -Wextra -Werror -I${svmemu_guest_lib})
+file(GLOB svmemu_guest_headers CONFIGURE_DEPENDS ${svmemu_guest_lib}/*.h)
+file(MAKE_DIRECTORY ${svmemu_guest_dir})
+set(svmemu_guests "")
+
+# svmemu_guest(NAME BITS SOURCE...): builds ${svmemu_guest_dir}/NAME.elf
+function(svmemu_guest name bits)
+    set(objects "")
+    foreach(source IN ITEMS ${svmemu_guest_lib}/boot${bits}.S ${svmemu_guest_lib}/runtime.c ${svmemu_guest_lib}/svm.c ${ARGN})
+        get_filename_component(base ${source} NAME)
+        set(object ${svmemu_guest_dir}/${name}.${base}.o)
+        add_custom_command(OUTPUT ${object}
+            COMMAND ${CMAKE_C_COMPILER} -m${bits} ${svmemu_guest_cflags} -c ${source} -o ${object}
+            DEPENDS ${source} ${svmemu_guest_headers} COMMENT "Guest ${name}: ${base}" VERBATIM)
+        list(APPEND objects ${object})
+    endforeach()
+    if(bits EQUAL 64)
+        set(emulation elf_x86_64)
+    else()
+        set(emulation elf_i386)
+    endif()
+    set(elf ${svmemu_guest_dir}/${name}.elf)
+    add_custom_command(OUTPUT ${elf}
+        COMMAND ld -m ${emulation} -nostdlib -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments
+            -T ${svmemu_guest_lib}/guest.ld -o ${elf}.link ${objects}
+        COMMAND objcopy -O elf32-i386 --strip-debug ${elf}.link ${elf}
+        DEPENDS ${objects} ${svmemu_guest_lib}/guest.ld COMMENT "Guest ${name}.elf" VERBATIM)
+    set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${elf})
+endfunction()
+
+# A guest's word size is 32 where its name says so (hello), 64 else.
+file(GLOB svmemu_example_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
+set(svmemu_examples "")
+foreach(source IN LISTS svmemu_example_sources)
+    get_filename_component(name ${source} NAME_WE)
+    set(bits 64)
+    if(name STREQUAL hello)
+        set(bits 32)
+    endif()
+    svmemu_guest(${name} ${bits} ${source})
+    list(APPEND svmemu_examples ${name})
+endforeach()
+file(GLOB svmemu_bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/guests/*.c)
+foreach(source IN LISTS svmemu_bench_sources)
+    get_filename_component(name ${source} NAME_WE)
+    svmemu_guest(bench_${name} 64 ${source})
+endforeach()
+
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c)
+    set(init ${svmemu_guest_dir}/init)
+    add_custom_command(OUTPUT ${init}
+        COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static
+            -Wl,--build-id=none -Wl,-z,noexecstack -o ${init} ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c
+        DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c COMMENT "Guest init" VERBATIM)
+    set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${init})
+endif()
+get_property(svmemu_guest_elfs GLOBAL PROPERTY svmemu_guest_elfs)
+add_custom_target(guests ALL DEPENDS ${svmemu_guest_elfs})

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# ctest labels: unit, api, insn, svm, guest, golden, lint, slow, soak.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(SVMEMU_TEST REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(SVMEMU_ORACLE IMPORTED_TARGET capstone)
+find_library(SVMEMU_ZYDIS Zydis)
+find_library(SVMEMU_ZYCORE Zycore)
+
+# Unit tests see the inside of the library; API tests only its public headers. Both link the static one.
+foreach(kind unit api)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${kind}/*.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        set(target test_${kind}_${name})
+        add_executable(${target} ${source})
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+        if(kind STREQUAL unit)
+            target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_BINARY_DIR})
+        endif()
+        target_compile_definitions(${target} PRIVATE SVMEMU_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+            SVMEMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
+        add_dependencies(${target} svmemu_tables)
+        target_link_libraries(${target} PRIVATE svmemu_flags svmemu_static ${svmemu_deps} PkgConfig::SVMEMU_TEST)
+        if(SVMEMU_ORACLE_FOUND)
+            target_link_libraries(${target} PRIVATE PkgConfig::SVMEMU_ORACLE)
+        endif()
+        if(SVMEMU_ZYDIS)
+            target_link_libraries(${target} PRIVATE ${SVMEMU_ZYDIS})
+        endif()
+        if(SVMEMU_ZYCORE)
+            target_link_libraries(${target} PRIVATE ${SVMEMU_ZYCORE})
+        endif()
+        add_test(NAME ${kind}.${name} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+        set_tests_properties(${kind}.${name} PROPERTIES LABELS ${kind} TIMEOUT 300)
+    endforeach()
+endforeach()
+
+# House rules.
+add_test(NAME lint.layers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
+    -P ${PROJECT_SOURCE_DIR}/tests/lint/layers.cmake)
+add_test(NAME lint.headers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DBUILD=${PROJECT_BINARY_DIR}
+    -DCC=${CMAKE_C_COMPILER} -P ${PROJECT_SOURCE_DIR}/tests/lint/headers.cmake)
+set_tests_properties(lint.layers lint.headers PROPERTIES LABELS lint TIMEOUT 120)
+if(NOT SVMEMU_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "coverage|fprofile")
+    add_test(NAME lint.globals COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:svmemu_static>
+        -P ${PROJECT_SOURCE_DIR}/tests/lint/globals.cmake)
+    set_tests_properties(lint.globals PROPERTIES LABELS lint TIMEOUT 60)
+endif()
+
+# Guests under the program itself.
+if(TARGET guests AND TARGET svmemu)
+    foreach(name IN LISTS svmemu_examples)
+        add_test(NAME guest.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run_example.sh $<TARGET_FILE:svmemu>
+            ${svmemu_guest_dir}/${name}.elf ${PROJECT_SOURCE_DIR}/tests/guest/expect/${name}.txt)
+        set_tests_properties(guest.${name} PROPERTIES LABELS "guest;svm" TIMEOUT 120)
+    endforeach()
+    if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh)
+        add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
+            ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)
+        set_tests_properties(guest.linux_pvh PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
+        if(SVMEMU_OFFLINE)
+            set_tests_properties(guest.linux_pvh PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+        endif()
+    endif()
+endif()

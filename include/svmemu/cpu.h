@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/** @file Registers, MSRs and memory of a machine. */
+#ifndef SVMEMU_CPU_H
+#define SVMEMU_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <svmemu/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct svmemu;
+
+/** Registers have ids from 0; svmemu_reg_name() is NULL after the last. Names: rax..r15 rip rflags cr0 cr2 cr3 cr4 cr8 dr0..dr3
+ * dr6 dr7 efer cpl, and for each of es cs ss ds fs gs ldtr tr: NAME.sel NAME.base NAME.limit NAME.attr, gdtr.base gdtr.limit
+ * idtr.base idtr.limit, activity gif. attr has the VMCB's form. */
+SVMEMU_API const char *svmemu_reg_name(unsigned id);
+SVMEMU_API int svmemu_reg_find(const char *name); /**< -1: none */
+SVMEMU_API enum svmemu_status svmemu_reg_read_id(struct svmemu *m, unsigned vcpu, unsigned id, uint64_t *value);
+SVMEMU_API enum svmemu_status svmemu_reg_write_id(struct svmemu *m, unsigned vcpu, unsigned id, uint64_t value);
+SVMEMU_API enum svmemu_status svmemu_reg_read(struct svmemu *m, unsigned vcpu, const char *name, uint64_t *value);
+SVMEMU_API enum svmemu_status svmemu_reg_write(struct svmemu *m, unsigned vcpu, const char *name, uint64_t value);
+
+/** Puts a vCPU into a flat mode with interrupts off: bits is 16 (real), 32 (paging off) or 64 (paging as CR3 says, which must be
+ * set up by the caller). */
+SVMEMU_API enum svmemu_status svmemu_set_mode(struct svmemu *m, unsigned vcpu, unsigned bits, uint64_t cr3);
+
+/** As RDMSR and WRMSR at CPL 0 do; SVMEMU_NAME where they would raise #GP. */
+SVMEMU_API enum svmemu_status svmemu_msr_read(struct svmemu *m, unsigned vcpu, uint32_t msr, uint64_t *value);
+SVMEMU_API enum svmemu_status svmemu_msr_write(struct svmemu *m, unsigned vcpu, uint32_t msr, uint64_t value);
+
+/** System-physical memory, as devices see it; registers of devices are touched. */
+SVMEMU_API enum svmemu_status svmemu_mem_read(struct svmemu *m, uint64_t address, void *buf, size_t len);
+SVMEMU_API enum svmemu_status svmemu_mem_write(struct svmemu *m, uint64_t address, const void *buf, size_t len);
+/** Linear addresses of a vCPU in its present mode, without a trace in page tables or TLB; SVMEMU_UNMAPPED where no page is. */
+SVMEMU_API enum svmemu_status svmemu_virt_read(struct svmemu *m, unsigned vcpu, uint64_t linear, void *buf, size_t len);
+SVMEMU_API enum svmemu_status svmemu_virt_write(struct svmemu *m, unsigned vcpu, uint64_t linear, const void *buf, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/** @file Machines: creating, mapping, loading, running, counting.
+ *
+ * A machine is one handle; machines share nothing, and one thread at a time may use one (svmemu_request_stop() excepted).
+ * Callbacks may call anything that does not run, reset or destroy the machine. */
+#ifndef SVMEMU_MACHINE_H
+#define SVMEMU_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <svmemu/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct svmemu; /**< A machine. */
+
+/** A record of the diagnostics channel. Strings live until the callback returns. */
+struct svmemu_diag {
+    const char *id;      /**< stable name such as "cpu.triple_fault" */
+    int severity;        /**< 0 information, 1 warning, 2 error */
+    int vcpu;            /**< -1: the machine */
+    uint64_t rip, insns;
+    const char *section; /**< manual section or NULL */
+    const char *text;
+};
+
+/** Flags of svmemu_config. */
+enum {
+    SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, ACPI */
+    SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: the test device at port F4h */
+};
+
+/** How to build a machine. Zero-initialise, then set what matters; zero means the default. */
+struct svmemu_config {
+    uint64_t memory;   /**< RAM bytes, a multiple of 4096; default 128 MiB; 0 with no_memory */
+    bool no_memory;    /**< no RAM at all: map your own with svmemu_map_ram() */
+    unsigned vcpus;    /**< 1 to 64, default 1 */
+    const char *cpu;   /**< profile, default "zen3" */
+    unsigned flags;    /**< SVMEMU_PC, SVMEMU_EXIT_PORT */
+    uint64_t seed;     /**< of RDRAND and RDSEED */
+    int64_t epoch;     /**< RTC's start, seconds since 1970; default 2024-01-01 */
+    void *ctx;         /**< first argument of the callbacks */
+    void (*serial)(void *ctx, uint8_t byte); /**< the guest sent a byte through COM1 */
+    void (*debug)(void *ctx, uint8_t byte);  /**< ... through port E9h */
+    void (*diag)(void *ctx, const struct svmemu_diag *d);
+    /* For tests of the library: same results, other paths. */
+    bool blocks_off, generic_only;
+};
+
+/** Creates a machine after RESET. */
+SVMEMU_API enum svmemu_status svmemu_create(const struct svmemu_config *config, struct svmemu **out);
+SVMEMU_API void svmemu_destroy(struct svmemu *m);
+/** One line that says more than the status of the last call that failed; "" if none. */
+SVMEMU_API const char *svmemu_last_error(const struct svmemu *m);
+/** RESET of processors and devices; memory is kept. */
+SVMEMU_API void svmemu_reset(struct svmemu *m);
+
+/** Profiles by number from 0; NULL after the last. */
+SVMEMU_API const char *svmemu_profile_name(unsigned i);
+SVMEMU_API const char *svmemu_profile_text(unsigned i);
+/** Calls f for each feature the real part has and svmemu does not show. */
+SVMEMU_API void svmemu_profile_missing(unsigned i, void (*f)(void *ctx, const char *name, const char *text), void *ctx);
+
+/** @name Address space. Addresses and sizes are multiples of 4096. */
+/**@{*/
+SVMEMU_API enum svmemu_status svmemu_map_ram(struct svmemu *m, uint64_t address, uint64_t size);
+SVMEMU_API enum svmemu_status svmemu_map_rom(struct svmemu *m, uint64_t address, uint64_t size, const void *data, size_t len);
+/** A device's registers; width is 1, 2, 4 or 8, offset relative to the region; vcpu -1: an access by the API. */
+struct svmemu_mmio {
+    uint64_t (*read)(void *ctx, uint64_t offset, unsigned width, int vcpu);
+    void (*write)(void *ctx, uint64_t offset, unsigned width, uint64_t value, int vcpu);
+    unsigned min_width, max_width; /**< 0: any */
+};
+SVMEMU_API enum svmemu_status svmemu_map_mmio(struct svmemu *m, uint64_t address, uint64_t size, const struct svmemu_mmio *ops,
+                                              void *ctx);
+SVMEMU_API enum svmemu_status svmemu_map_ports(struct svmemu *m, uint16_t first, unsigned count, const struct svmemu_mmio *ops,
+                                               void *ctx);
+/**@}*/
+
+/** @name Loading. Sets registers of vCPU 0 for the kind's entry state; see svmemu(1). */
+/**@{*/
+struct svmemu_module {
+    const char *path;
+    const char *args; /**< NULL: none */
+};
+struct svmemu_load {
+    const char *cmdline;                 /**< NULL: none */
+    const struct svmemu_module *modules; /**< an initrd is the first module of a PVH kernel */
+    unsigned module_count;
+};
+/** Multiboot 1, PVH, Linux bzImage with a PVH kernel inside, or plain ELF; any of them gzip-ed. */
+SVMEMU_API enum svmemu_status svmemu_load_file(struct svmemu *m, const char *path, const struct svmemu_load *load);
+/** The same from memory; `name` is for messages and command lines. */
+SVMEMU_API enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len,
+                                                 const struct svmemu_load *load);
+/**@}*/
+
+/** @name Running */
+/**@{*/
+enum svmemu_stop_reason {
+    SVMEMU_STOP_LIMIT_INSNS,
+    SVMEMU_STOP_LIMIT_CYCLES,
+    SVMEMU_STOP_EXIT,          /**< port F4h; value */
+    SVMEMU_STOP_POWER_OFF,
+    SVMEMU_STOP_RESET,         /**< the guest asked for a reset: svmemu_reset(), load again, or give up */
+    SVMEMU_STOP_SHUTDOWN,      /**< triple fault */
+    SVMEMU_STOP_HALTED,        /**< all vCPUs halted and nothing can wake them */
+    SVMEMU_STOP_UNIMPLEMENTED, /**< instruction not built yet; the diagnostic names its bytes */
+    SVMEMU_STOP_REQUEST,       /**< svmemu_request_stop() */
+    SVMEMU_STOP_INTERNAL,
+};
+struct svmemu_stop {
+    enum svmemu_stop_reason reason;
+    int vcpu;          /**< that caused it, or whose turn it was */
+    uint32_t value;    /**< written to port F4h */
+    uint64_t rip;      /**< of that vCPU */
+    uint64_t insns, cycles; /**< machine totals since creation */
+    char text[256];    /**< one line for humans */
+};
+SVMEMU_API const char *svmemu_stop_name(enum svmemu_stop_reason r);
+
+#define SVMEMU_NO_LIMIT UINT64_MAX
+/** Runs until a limit on further instructions (exact, over all vCPUs) or cycles, or another stop.
+ * run(a) then run(b) is the same as run(a + b). */
+SVMEMU_API enum svmemu_status svmemu_run(struct svmemu *m, uint64_t insns, uint64_t cycles, struct svmemu_stop *stop);
+/** One instruction attempt of the vCPU whose turn it is; stop->vcpu says which. */
+SVMEMU_API enum svmemu_status svmemu_step(struct svmemu *m, struct svmemu_stop *stop);
+/** The vCPU whose turn it is. */
+SVMEMU_API unsigned svmemu_turn(const struct svmemu *m);
+/** From any thread or signal handler: the running or next svmemu_run() stops soon. */
+SVMEMU_API void svmemu_request_stop(struct svmemu *m);
+/**@}*/
+
+/** @name From outside */
+/**@{*/
+/** Level of a legacy interrupt line 0-15 (PC only). */
+SVMEMU_API enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level);
+SVMEMU_API enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu);
+/** Input for COM1; *taken says how many bytes fitted. */
+SVMEMU_API enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken);
+/**@}*/
+
+struct svmemu_stats {
+    uint64_t insns, cycles, vmruns, vmexits, interrupts, exceptions[32];
+    uint64_t tlb_hits, tlb_misses, tlb_flushes, fast_fills;
+    uint64_t blocks, block_drops, block_entries, single_steps;
+};
+SVMEMU_API void svmemu_stats(const struct svmemu *m, struct svmemu_stats *out);
+/** Exit statistics: slot i from 0; false after the last. */
+SVMEMU_API bool svmemu_exit_stat(const struct svmemu *m, unsigned i, uint64_t *code, const char **name, uint64_t *count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/* The command line program; it uses the public API and nothing else of svmemu. */
+#ifndef SVMEMU_CLI_CLI_H
+#define SVMEMU_CLI_CLI_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <svmemu/svmemu.h>
+#include <termios.h>
+
+/* Exit statuses; odd ones belong to the exit port. Documented in svmemu(1). */
+enum {
+    EXIT_POWER_OFF = 0, EXIT_USAGE = 2, EXIT_SHUTDOWN = 4, EXIT_LIMIT = 6, EXIT_TIMEOUT = 8, EXIT_INTERRUPTED = 10, EXIT_UNIMPLEMENTED = 12,
+    EXIT_INTERNAL = 14, EXIT_HALTED = 16, EXIT_RESET = 18,
+};
+enum { MAX_MODULES = 64 };
+enum stats_mode { STATS_NONE, STATS_TEXT, STATS_JSON };
+
+struct options {
+    struct svmemu_config machine;
+    struct svmemu_load load;
+    struct svmemu_module modules[MAX_MODULES];
+    const char *guest;
+    char *cmdline;       /* --cmdline and the arguments after --, owned */
+    uint64_t max_insns, max_cycles;
+    double timeout;
+    bool trace, trace_exits, no_reboot;
+    enum stats_mode stats;
+};
+
+/* options.c: false: *status is the exit status (a message was printed). */
+bool options_parse(struct options *o, int argc, char **argv, int *status);
+void options_free(struct options *o);
+void print_help(FILE *f);
+
+/* run.c */
+int run_guest(struct options *o);
+
+/* console.c: the guest's serial port on standard input and output */
+struct console {
+    bool raw, eof, escaped, quit, stats;
+    struct termios saved;
+};
+void console_open(struct console *c);
+void console_close(struct console *c);
+void console_poll(struct console *c, struct svmemu *m);
+
+/* watch.c: a thread that turns SIGINT, SIGTERM and the timeout into a stop request */
+struct watch {
+    pthread_t thread;
+    struct svmemu *m;
+    double timeout;
+    sigset_t signals;
+    atomic_int fired; /* 0, SIGINT, SIGTERM, or SIGALRM for the timeout */
+    atomic_bool done;
+};
+bool watch_start(struct watch *w, struct svmemu *m, double timeout);
+void watch_stop(struct watch *w);
+
+/* trace.c */
+struct tracer;
+struct tracer *tracer_create(struct svmemu *m);
+void tracer_destroy(struct tracer *t);
+/* Steps once and prints the instruction and what it changed. */
+enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);
+
+/* report.c */
+void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f);
+void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/* What is printed at the end: statistics as text or JSON, and where the machine stood. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+struct row {
+    const char *name;
+    uint64_t value;
+};
+
+static size_t rows_of(const struct svmemu_stats *s, struct row *out)
+{
+    const struct row rows[] = {
+        { "instructions", s->insns }, { "cycles", s->cycles }, { "vmruns", s->vmruns }, { "vmexits", s->vmexits },
+        { "interrupts", s->interrupts }, { "tlb_hits", s->tlb_hits }, { "tlb_misses", s->tlb_misses }, { "tlb_flushes", s->tlb_flushes },
+        { "fast_fills", s->fast_fills }, { "blocks", s->blocks }, { "block_drops", s->block_drops }, { "block_entries", s->block_entries },
+        { "single_steps", s->single_steps },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        out[i] = rows[i];
+    return sizeof(rows) / sizeof(rows[0]);
+}
+
+static void stats_json(struct svmemu *m, const struct svmemu_stats *s, double seconds, FILE *f)
+{
+    struct row rows[32];
+    size_t n = rows_of(s, rows);
+    uint64_t code, count;
+    const char *name;
+    char key[32];
+    json_t *root = json_object(), *exits = json_object(), *exc = json_object();
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].value));
+    json_object_set_new(root, "seconds", json_real(seconds));
+    json_object_set_new(root, "mips", json_real(seconds > 0 ? (double)s->insns / seconds / 1e6 : 0));
+    for (unsigned i = 0; svmemu_exit_stat(m, i, &code, &name, &count); i++) {
+        if (!count)
+            continue;
+        snprintf(key, sizeof(key), "%03" PRIX64 "h", code);
+        json_object_set_new(exits, name ? name : key, json_integer((json_int_t)count));
+    }
+    for (unsigned v = 0; v < 32; v++) {
+        if (!s->exceptions[v])
+            continue;
+        snprintf(key, sizeof(key), "%u", v);
+        json_object_set_new(exc, key, json_integer((json_int_t)s->exceptions[v]));
+    }
+    json_object_set_new(root, "exits", exits);
+    json_object_set_new(root, "exceptions", exc);
+    char *text = json_dumps(root, JSON_INDENT(2));
+    if (text)
+        fprintf(f, "%s\n", text);
+    free(text);
+    json_decref(root);
+}
+
+void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f)
+{
+    struct svmemu_stats s;
+    struct row rows[32];
+    uint64_t code, count;
+    const char *name;
+    svmemu_stats(m, &s);
+    if (mode == STATS_JSON) {
+        stats_json(m, &s, seconds, f);
+        return;
+    }
+    size_t n = rows_of(&s, rows);
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%-16s %15" PRIu64 "\n", rows[i].name, rows[i].value);
+    fprintf(f, "%-16s %15.3f\n%-16s %15.1f\n", "seconds", seconds, "MIPS", seconds > 0 ? (double)s.insns / seconds / 1e6 : 0);
+    for (unsigned v = 0; v < 32; v++)
+        if (s.exceptions[v])
+            fprintf(f, "exception %-6u %15" PRIu64 "\n", v, s.exceptions[v]);
+    for (unsigned i = 0; svmemu_exit_stat(m, i, &code, &name, &count); i++)
+        if (count)
+            fprintf(f, "exit %03" PRIX64 "h %-20s %15" PRIu64 "\n", code & 0xFFFFFF, name ? name : "", count);
+}
+
+void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
+{
+    uint64_t cs = 0, cr3 = 0, fl = 0;
+    svmemu_reg_read(m, (unsigned)s->vcpu, "cs.sel", &cs);
+    svmemu_reg_read(m, (unsigned)s->vcpu, "cr3", &cr3);
+    svmemu_reg_read(m, (unsigned)s->vcpu, "rflags", &fl);
+    fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
+    fprintf(f, "svmemu: vCPU %d at %04" PRIx64 ":%016" PRIx64 ", rflags %" PRIx64 ", cr3 %" PRIx64 ", after %" PRIu64 " instructions, %" PRIu64 " cycles\n",
+            s->vcpu, cs, s->rip, fl, cr3, s->insns, s->cycles);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/* `svmemu run`: one machine from creation to its exit status. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+/* The console is looked at between pieces of this length; limits do not change what the guest does. */
+#define PIECE_INSNS 5000000u
+#define PIECE_CYCLES 20000000u
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void on_output(void *ctx, uint8_t byte)
+{
+    (void)ctx;
+    putchar(byte);
+    if (byte == '\n')
+        fflush(stdout);
+}
+
+static void on_diag(void *ctx, const struct svmemu_diag *d)
+{
+    static const char *const names[] = { "note", "warning", "error" };
+    (void)ctx;
+    fflush(stdout);
+    fprintf(stderr, "svmemu: %s: %s [%s] vCPU %d rip %" PRIx64 "%s%s\n", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2], d->text,
+            d->id, d->vcpu, d->rip, d->section ? " " : "", d->section ? d->section : "");
+}
+
+static void on_switch(void *ctx, const struct svmemu_switch *s)
+{
+    (void)ctx;
+    fflush(stdout);
+    fprintf(stderr, "[%d] %s\n", s->vcpu, s->text);
+}
+
+static int exit_status(const struct svmemu_stop *s, int signal_seen)
+{
+    switch (s->reason) {
+    case SVMEMU_STOP_LIMIT_INSNS:
+    case SVMEMU_STOP_LIMIT_CYCLES: return EXIT_LIMIT;
+    case SVMEMU_STOP_EXIT: return (int)((s->value << 1 | 1) & 0xFF);
+    case SVMEMU_STOP_POWER_OFF: return EXIT_POWER_OFF;
+    case SVMEMU_STOP_RESET: return EXIT_RESET;
+    case SVMEMU_STOP_SHUTDOWN: return EXIT_SHUTDOWN;
+    case SVMEMU_STOP_HALTED: return EXIT_HALTED;
+    case SVMEMU_STOP_UNIMPLEMENTED: return EXIT_UNIMPLEMENTED;
+    case SVMEMU_STOP_REQUEST: return signal_seen == SIGALRM ? EXIT_TIMEOUT : EXIT_INTERRUPTED;
+    case SVMEMU_STOP_INTERNAL: break;
+    }
+    return EXIT_INTERNAL;
+}
+
+struct session {
+    struct options *o;
+    struct svmemu *m;
+    struct console con;
+    struct watch watch;
+    struct tracer *tracer;
+    uint64_t insns, cycles; /* done, as the last stop says */
+    double start;
+};
+
+static uint64_t left(uint64_t max, uint64_t done, uint64_t piece)
+{
+    uint64_t n = max > done ? max - done : 0;
+    return n < piece ? n : piece;
+}
+
+/* Runs until a stop that is not the end of a piece. */
+static enum svmemu_status run_pieces(struct session *s, struct svmemu_stop *stop)
+{
+    struct options *o = s->o;
+    for (;;) {
+        enum svmemu_status r;
+        if (o->trace && s->cycles < o->max_cycles && s->insns < o->max_insns)
+            r = tracer_step(s->tracer, stop);
+        else
+            r = svmemu_run(s->m, left(o->max_insns, s->insns, PIECE_INSNS), left(o->max_cycles, s->cycles, PIECE_CYCLES), stop);
+        if (r != SVMEMU_OK)
+            return r;
+        s->insns = stop->insns;
+        s->cycles = stop->cycles;
+        if (stop->reason != SVMEMU_STOP_LIMIT_INSNS && stop->reason != SVMEMU_STOP_LIMIT_CYCLES)
+            return r;
+        if (s->insns >= o->max_insns || s->cycles >= o->max_cycles)
+            return r;
+        fflush(stdout);
+        console_poll(&s->con, s->m);
+        if (s->con.stats)
+            report_stats(s->m, now() - s->start, STATS_TEXT, stderr);
+        s->con.stats = false;
+        if (s->con.quit) {
+            stop->reason = SVMEMU_STOP_REQUEST;
+            snprintf(stop->text, sizeof(stop->text), "ended by Ctrl-A x");
+            return r;
+        }
+    }
+}
+
+/* The machine is loaded; runs it, rebooting as the guest asks. */
+static int run_loaded(struct session *s)
+{
+    struct svmemu_stop stop = { 0 };
+    enum svmemu_status r;
+    for (;;) {
+        r = run_pieces(s, &stop);
+        if (r != SVMEMU_OK || stop.reason != SVMEMU_STOP_RESET || s->o->no_reboot)
+            break;
+        svmemu_reset(s->m);
+        r = svmemu_load_file(s->m, s->o->guest, &s->o->load);
+        if (r != SVMEMU_OK)
+            break;
+    }
+    fflush(stdout);
+    console_close(&s->con);
+    if (r != SVMEMU_OK) {
+        fprintf(stderr, "svmemu: %s\n", svmemu_last_error(s->m));
+        return EXIT_INTERNAL;
+    }
+    if (stop.reason != SVMEMU_STOP_EXIT && stop.reason != SVMEMU_STOP_POWER_OFF)
+        report_where(s->m, &stop, stderr);
+    if (stop.reason == SVMEMU_STOP_REQUEST && atomic_load(&s->watch.fired) == SIGALRM)
+        fprintf(stderr, "svmemu: the timeout of %g seconds was reached\n", s->o->timeout);
+    if (s->o->stats != STATS_NONE)
+        report_stats(s->m, now() - s->start, s->o->stats, stderr);
+    return exit_status(&stop, atomic_load(&s->watch.fired));
+}
+
+int run_guest(struct options *o)
+{
+    struct session s = { .o = o };
+    int status = EXIT_USAGE;
+    o->machine.serial = on_output;
+    o->machine.debug = on_output;
+    o->machine.diag = on_diag;
+    enum svmemu_status r = svmemu_create(&o->machine, &s.m);
+    if (r != SVMEMU_OK) {
+        fprintf(stderr, "svmemu: cannot build the machine: %s%s%s\n", svmemu_status_text(r), r == SVMEMU_PROFILE ? ": " : "",
+                r == SVMEMU_PROFILE ? o->machine.cpu : "");
+        return EXIT_USAGE;
+    }
+    r = svmemu_load_file(s.m, o->guest, &o->load);
+    if (r != SVMEMU_OK) {
+        fprintf(stderr, "svmemu: %s\n", *svmemu_last_error(s.m) ? svmemu_last_error(s.m) : svmemu_status_text(r));
+        svmemu_destroy(s.m);
+        return EXIT_USAGE;
+    }
+    if (o->trace_exits)
+        svmemu_hook_switch(s.m, on_switch, NULL);
+    if (o->trace)
+        s.tracer = tracer_create(s.m);
+    if (o->trace && !s.tracer) {
+        fputs("svmemu: the disassembler cannot be opened\n", stderr);
+        status = EXIT_INTERNAL;
+    } else if (watch_start(&s.watch, s.m, o->timeout)) {
+        console_open(&s.con);
+        s.start = now();
+        status = run_loaded(&s);
+        watch_stop(&s.watch);
+    } else {
+        fputs("svmemu: cannot start a thread\n", stderr);
+        status = EXIT_INTERNAL;
+    }
+    tracer_destroy(s.tracer);
+    svmemu_destroy(s.m);
+    return status;
+}

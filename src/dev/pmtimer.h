@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/* ACPI fixed hardware: PM1a event block 600h, control block 604h, PM timer 608h (3.579545 MHz, 32 bits). */
+#ifndef SVMEMU_DEV_PMTIMER_H
+#define SVMEMU_DEV_PMTIMER_H
+
+#include "bus/bus.h"
+#include "bus/clock.h"
+
+#define PM_PORT 0x600u
+#define PM1_EVT_PORT PM_PORT
+#define PM1_CNT_PORT (PM_PORT + 4u)
+#define PM_TMR_PORT (PM_PORT + 8u)
+#define PM_TMR_HZ 3579545u
+#define PM_SLP_TYP_S5 5u            /* what \_S5 of the DSDT says */
+#define PM_SCI_IRQ 9u
+
+struct pmtimer_state {
+    u16 status, enable, control;
+    u64 seen_halves;     /* half periods of the timer (bit 31 changes) that have been turned into TMR_STS */
+};
+
+struct pmtimer {
+    struct pmtimer_state s;
+    struct clock *clock;
+    struct clock_event event;
+    struct irq_line sci;
+    void (*power_off)(void *ctx);
+    void *power_off_ctx;
+};
+
+bool pmtimer_init(struct pmtimer *p, struct bus *b, struct clock *c, struct irq_line sci, void (*power_off)(void *ctx),
+                  void *ctx);
+void pmtimer_reset(struct pmtimer *p);
+void pmtimer_power_button(struct pmtimer *p);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* The PC's odd ports: 61h, 80h, 92h, CF9h, E9h, F4h (test device), 8900h, and an empty PCI bus behind CF8h/CFCh. */
+#ifndef SVMEMU_DEV_SYSPORT_H
+#define SVMEMU_DEV_SYSPORT_H
+
+#include "bus/bus.h"
+#include "bus/clock.h"
+#include "dev/pit.h"
+
+struct sysport_state {
+    u8 port61;           /* writable bits 0-3 */
+    u8 port92, port80, cf9;
+    u32 pci_address;
+    u8 shutdown_match;   /* characters of "Shutdown" seen at 8900h */
+    u8 testlatch[4];     /* E0h-E3h */
+};
+
+struct sysport_out {
+    void *ctx;
+    void (*set_a20)(void *ctx, bool enabled);
+    void (*reset)(void *ctx, bool hard);           /* hard: the whole machine (CF9h), else the CPUs (92h) */
+    void (*exit_value)(void *ctx, u32 value);      /* F4h: status is (value << 1) | 1 */
+    void (*power_off)(void *ctx);                  /* "Shutdown" at 8900h */
+    void (*debug_char)(void *ctx, u8 c);           /* E9h */
+    void (*post_code)(void *ctx, u8 code);         /* 80h */
+    void (*gsi)(void *ctx, unsigned n, bool level);/* 2000h + n, n < 24 */
+};
+
+struct sysport_cfg {
+    bool exit_port;      /* F4h, E0h-E3h and 2000h-2017h exist */
+    bool debug_port;     /* E9h and 8900h exist */
+};
+
+struct sysport {
+    struct sysport_state s;
+    struct clock *clock;
+    struct pit *pit;
+    struct sysport_out out;
+};
+
+bool sysport_init(struct sysport *d, struct bus *b, struct clock *c, struct pit *pit, const struct sysport_cfg *cfg,
+                  const struct sysport_out *out);
+void sysport_reset(struct sysport *d);
+void sysport_note_a20(struct sysport *d, bool enabled); /* the 8042 changed A20 */
+
+#endif

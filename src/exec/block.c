@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/* The block cache. A block belongs to the backing page its bytes come from and to a mode key, so it survives CR3 loads, world
+ * switches and ASID changes; it is dropped when a byte it was decoded from is written. */
+#define _GNU_SOURCE 1 /* mmap flags */
+#include "exec/private.h"
+#include "timing/cost.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HASH_BITS 16
+#define PAGE_HEADS (1u << 28) /* 1 TiB of RAM; reserved address space, touched where code is */
+
+static void *lazy_alloc(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void lazy_free(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
+#define SLACK_OPS 1024
+
+static void code_written(void *ctx, u32 bpn, unsigned off, unsigned len)
+{
+    block_drop_range(ctx, bpn, off, len);
+}
+
+static void page_flagged(void *ctx, u32 bpn)
+{
+    struct exec *e = ctx;
+    for (unsigned i = 0; i < e->nvcpu; i++)
+        mmu_purge_writable(&e->vcpu[i]->mmu, bpn);
+}
+
+static void map_changed(void *ctx)
+{
+    struct exec *e = ctx;
+    for (unsigned i = 0; i < e->nvcpu; i++) {
+        mmu_purge_derived(&e->vcpu[i]->mmu);
+        e->vcpu[i]->attn |= ATTN_MODE;
+    }
+}
+
+struct exec *exec_create(struct bus *bus, struct clock *clock, const struct exec_config *cfg)
+{
+    struct exec *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->bus = bus;
+    e->clock = clock;
+    if (cfg)
+        e->cfg = *cfg;
+    e->cap_ops = e->cfg.arena_ops ? e->cfg.arena_ops : 1u << 18;
+    e->cap_blocks = e->cap_ops / 4;
+    e->ops = lazy_alloc((e->cap_ops + SLACK_OPS) * sizeof *e->ops);
+    e->slots = lazy_alloc((e->cap_ops + SLACK_OPS) * sizeof *e->slots);
+    e->link_next = lazy_alloc((e->cap_ops + SLACK_OPS) * sizeof *e->link_next);
+    e->blocks = lazy_alloc(e->cap_blocks * sizeof *e->blocks);
+    e->hash = lazy_alloc(sizeof(u32) << HASH_BITS);
+    e->page_head = lazy_alloc((size_t)PAGE_HEADS * sizeof(u32));
+    e->row_class = lower_classes();
+    if (!e->row_class || !e->ops || !e->slots || !e->link_next || !e->blocks || !e->hash || !e->page_head) {
+        exec_destroy(e);
+        return NULL;
+    }
+    e->nblocks = 1; /* block 0 means none in the lists, so that fresh (zero) memory is an empty list */
+    bus_set_hooks(bus, &(struct bus_hooks){ .ctx = e, .code_written = code_written, .page_flagged = page_flagged,
+                                            .map_changed = map_changed });
+    return e;
+}
+
+void exec_destroy(struct exec *e)
+{
+    if (!e)
+        return;
+    lazy_free(e->ops, (e->cap_ops + SLACK_OPS) * sizeof *e->ops);
+    lazy_free(e->slots, (e->cap_ops + SLACK_OPS) * sizeof *e->slots);
+    lazy_free(e->link_next, (e->cap_ops + SLACK_OPS) * sizeof *e->link_next);
+    lazy_free(e->blocks, e->cap_blocks * sizeof *e->blocks);
+    lazy_free(e->hash, sizeof(u32) << HASH_BITS);
+    lazy_free(e->page_head, (size_t)PAGE_HEADS * sizeof(u32));
+    for (unsigned i = 0; i < e->nvcpu; i++)
+        free(e->vcpu[i]->exec);
+    free(e->row_class);
+    free(e);
+}
+
+bool exec_add_vcpu(struct exec *e, struct vcpu *c)
+{
+    if (e->nvcpu == ARRAY_LEN(e->vcpu))
+        return false;
+    c->exec = calloc(1, sizeof *c->exec);
+    if (!c->exec)
+        return false;
+    c->exec->e = e;
+    c->fold = exec_fold;
+    for (unsigned i = 0; i < ARRAY_LEN(c->exec->jump); i++)
+        c->exec->jump[i].key = ~0ull;
+    e->vcpu[e->nvcpu++] = c;
+    return true;
+}
+
+static bool seg_flat(const struct seg *s, bool code)
+{
+    if (s->base || s->limit != 0xFFFFFFFF || !(s->attr & ATTR_P) || !(s->attr & ATTR_S))
+        return false;
+    unsigned t = s->attr & ATTR_TYPE;
+    return code ? true : (t & 8) == 0 && (t & 2) && !(t & 4);
+}
+
+u32 exec_mode_key(const struct vcpu *c)
+{
+    enum dec_mode m = cpu_mode(c);
+    u32 k = m;
+    if (m == MODE_64) {
+        if (!(c->st.efer & EFER_LMSLE))
+            k |= MODEKEY_FLAT_CS | MODEKEY_FLAT_DATA;
+    } else {
+        if (seg_flat(&c->st.seg[SEG_CS], true))
+            k |= MODEKEY_FLAT_CS;
+        if (cpu_protected(c) && seg_flat(&c->st.seg[SEG_DS], false) && seg_flat(&c->st.seg[SEG_ES], false) &&
+            seg_flat(&c->st.seg[SEG_SS], false) && (c->st.seg[SEG_SS].attr & ATTR_DB))
+            k |= MODEKEY_FLAT_DATA;
+    }
+    if ((c->st.cr0 & CR0_AM) && (c->st.rflags & FL_AC) && c->st.cpl == 3)
+        k &= ~MODEKEY_FLAT_DATA; /* alignment checks: generic accessors only */
+    if (c->st.dr7 & 0xFF)
+        k &= ~MODEKEY_FLAT_DATA; /* data breakpoints */
+    return k;
+}
+
+static u32 hash_of(u32 bpn, unsigned off, u32 mode)
+{
+    u64 h = ((u64)bpn << 12 | off) * 0x9E3779B97F4A7C15ull ^ (u64)mode * 0xD6E8FEB86659FD93ull;
+    return h >> (64 - HASH_BITS);
+}
+
+unsigned lower_generic(const struct insn *in, struct op *out, bool last)
+{
+    (void)in;
+    *out = (struct op){ .fn = last ? op_generic_last : op_generic };
+    return 1;
+}
+
+static void unlink_into(struct exec *e, struct block *b)
+{
+    for (u32 s = b->link_head; s; s = e->link_next[s - 1]) {
+        e->ops[s - 1].charge = CHARGE_UNLINKED;
+        e->ops[s - 1].link = NULL;
+    }
+    b->link_head = 0;
+}
+
+/* Links out of a dropped block stay in the other block's list: the slot is dead code and is only reset once more. */
+static void drop_block(struct exec *e, u32 id)
+{
+    struct block *b = &e->blocks[id];
+    u32 *p = &e->hash[hash_of(b->bpn, b->off, b->mode)];
+    while (*p && *p != id)
+        p = &e->blocks[*p].hash_next;
+    if (*p)
+        *p = b->hash_next;
+    unlink_into(e, b);
+    b->live = false;
+    e->st.block_drops++;
+    for (unsigned i = 0; i < e->nvcpu; i++)
+        e->vcpu[i]->attn |= ATTN_CODE;
+}
+
+void block_drop_range(struct exec *e, u32 bpn, unsigned off, unsigned len)
+{
+    u32 *p = &e->page_head[bpn];
+    while (*p) {
+        struct block *b = &e->blocks[*p];
+        if (!b->live || (b->off < off + len && off < (unsigned)b->off + b->len)) {
+            if (b->live)
+                drop_block(e, *p);
+            *p = b->page_next;
+        } else {
+            p = &b->page_next;
+        }
+    }
+    if (!e->page_head[bpn])
+        page_flags_clear(e->bus, bpn, PGF_CODE);
+}
+
+void exec_flush(struct exec *e)
+{
+    for (u32 i = 1; i < e->nblocks; i++) {
+        u32 bpn = e->blocks[i].bpn;
+        if (e->page_head[bpn]) {
+            e->page_head[bpn] = 0;
+            page_flags_clear(e->bus, bpn, PGF_CODE);
+        }
+    }
+    memset(e->hash, 0, sizeof(u32) << HASH_BITS);
+    e->nops = 0;
+    e->nblocks = 1;
+    e->st.flushes++;
+    for (unsigned i = 0; i < e->nvcpu; i++) {
+        struct vcpu *c = e->vcpu[i];
+        c->attn |= ATTN_CODE;
+        for (unsigned k = 0; k < ARRAY_LEN(c->exec->jump); k++)
+            c->exec->jump[k].key = ~0ull;
+    }
+}
+
+void exec_get_stats(const struct exec *e, struct exec_stats *out)
+{
+    *out = e->st;
+    out->blocks = e->nblocks - 1;
+    out->ops = e->nops;
+}
+
+static bool ends_block(const struct isa_row *r)
+{
+    return r->limits & (LIM_BRANCH | LIM_END | LIM_CALC);
+}
+
+static unsigned decode_run(const u8 *page, unsigned off, const struct vcpu *c, struct insn *out)
+{
+    unsigned n = 0;
+    while (n < BLOCK_MAX_INSNS && off < PAGE_SIZE) {
+        if (decode_insn(page + off, PAGE_SIZE - off, cpu_mode(c), c->features, &out[n]) != DEC_OK)
+            break; /* also a page-crossing instruction: it runs by itself */
+        off += out[n].len;
+        if (ends_block(&isa_rows[out[n++].row]))
+            break;
+    }
+    return n;
+}
+
+static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, unsigned off, u32 mode)
+{
+    struct insn run[BLOCK_MAX_INSNS];
+    bool record[BLOCK_MAX_INSNS];
+    const u8 *page = xl->host - off;
+    unsigned n = decode_run(page, off, c, run);
+    if (!n)
+        return BLOCK_NONE;
+    if (e->nops + 5 * n + 8 > e->cap_ops || e->nblocks == e->cap_blocks)
+        exec_flush(e);
+    lower_liveness(e, run, n, mode, record);
+
+    u32 id = e->nblocks++;
+    struct block *b = &e->blocks[id];
+    *b = (struct block){ .first = e->nops, .bpn = xl->bpn, .mode = mode, .off = (u16)off, .ninsns = (u16)n, .live = true };
+    unsigned at = off;
+    i64 total = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct op *o = &e->ops[e->nops];
+        e->fuse_next = 0;
+        unsigned k = e->cfg.generic_only
+                         ? lower_generic(&run[i], o, ends_block(&isa_rows[run[i].row]))
+                         : lower_insn(e, c, &run[i], mode, o, ends_block(&isa_rows[run[i].row]), record[i], at);
+        total += ((i64)timing_insn_ticks(&run[i]) << BUDGET_SHIFT) - 1;
+        for (unsigned s = 0; s < k; s++)
+            e->slots[e->nops + s] = (struct slot){ .in = run[i], .rest = total, .block = id, .page_off = (u16)at,
+                                                   .back = (u8)s, .nslots = (u8)k,
+                                                   .fuse = s + 1 == k ? e->fuse_next : 0 };
+        e->nops += k;
+        at += run[i].len;
+    }
+    if (!ends_block(&isa_rows[run[n - 1].row])) {
+        e->ops[e->nops] = (struct op){ .fn = op_fall };
+        e->slots[e->nops] = (struct slot){ .rest = total, .block = id, .page_off = (u16)at, .nslots = 1 };
+        e->nops++;
+    }
+    for (u32 s = b->first; s < e->nops; s++)
+        e->slots[s].rest = total - e->slots[s].rest;
+    b->charge = total;
+    b->len = (u16)(at - off);
+    b->nops = (u16)(e->nops - b->first);
+    u32 *h = &e->hash[hash_of(b->bpn, off, mode)];
+    b->hash_next = *h;
+    *h = id;
+    b->page_next = e->page_head[b->bpn];
+    e->page_head[b->bpn] = id;
+    page_flags_set(e->bus, b->bpn, PGF_CODE);
+    return id;
+}
+
+u32 block_find_or_make(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u64 rip)
+{
+    if (!xl->host || e->cfg.blocks_off || xl->bpn >= PAGE_HEADS)
+        return BLOCK_NONE;
+    unsigned off = (rip + c->st.seg[SEG_CS].base) & PAGE_MASK;
+    u32 mode = c->exec->mode;
+    u32 id = e->hash[hash_of(xl->bpn, off, mode)];
+    while (id && !(e->blocks[id].bpn == xl->bpn && e->blocks[id].off == off && e->blocks[id].mode == mode))
+        id = e->blocks[id].hash_next;
+    if (!id)
+        id = make_block(e, c, xl, off, mode);
+    if (id == BLOCK_NONE)
+        return id;
+    const struct block *b = &e->blocks[id];
+    if (!(mode & MODEKEY_FLAT_CS) && (u64)rip + b->len - 1 > c->st.seg[SEG_CS].limit)
+        return BLOCK_NONE;
+    if (cpu_mode(c) == MODE_16 && rip + b->len > 0xFFFF)
+        return BLOCK_NONE;
+    return id;
+}

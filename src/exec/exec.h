@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/* The execution engine: block cache, threaded ops, event decision and delivery.
+ *
+ * Counting. vcpu.budget packs (ticks left << 24) | instructions done in this slice. A block is entered only if its whole static cost
+ * fits, else its instructions run one by one; an instruction runs if and only if ticks are left before it. So where a slice ends
+ * depends on instructions and costs only, never on where blocks begin. */
+#ifndef SVMEMU_EXEC_EXEC_H
+#define SVMEMU_EXEC_EXEC_H
+
+#include "cpu/vcpu.h"
+
+struct exec;
+
+struct exec_config {
+    unsigned arena_ops;   /* 0: default 256 Ki */
+    bool blocks_off;      /* testing: every instruction is fetched, decoded and run alone */
+    bool generic_only;    /* testing: no stamped handlers */
+};
+
+enum exec_stop {
+    EXEC_SLICE,     /* until_ticks reached */
+    EXEC_LIMIT,     /* max_insns reached */
+    EXEC_HALTED,    /* HLT/MWAIT/wait-for-SIPI and nothing pending */
+    EXEC_SHUTDOWN,  /* triple fault (diagnostic emitted) or guest SHUTDOWN state */
+    EXEC_STOP,      /* EV_STOP: vcpu.stop_reason */
+    EXEC_YIELD,     /* PAUSE/stop request: give others a turn */
+};
+
+struct exec *exec_create(struct bus *bus, struct clock *clock, const struct exec_config *cfg);
+void exec_destroy(struct exec *e);
+bool exec_add_vcpu(struct exec *e, struct vcpu *c);
+
+/* Runs one vCPU until its local time reaches until_ticks, max_insns more instructions were attempted, or it stops.
+ * On return c->ticks, c->insns, RIP and flags are folded. */
+enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u64 max_insns);
+
+/* Drops every block and link (mapping changes, tests). */
+void exec_flush(struct exec *e);
+
+struct exec_stats { u64 blocks, block_drops, flushes, steps, entries, ops; };
+void exec_get_stats(const struct exec *e, struct exec_stats *out);
+
+/* Runs one decoded instruction through its row's generic body with st.rip and next_rip set by the caller. False: c->ev says why. */
+bool exec_insn_generic(struct vcpu *c, const struct insn *in);
+
+/* Folds budget of the running slice into ticks/insns (device accesses need the local time). */
+void exec_fold(struct vcpu *c);
+
+#endif

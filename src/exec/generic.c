@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/* The generic handler: any row, checked accessors. It is the slow path of every stamped handler and all that debug builds run. */
+#include "exec/private.h"
+#include "timing/cost.h"
+
+static bool run_alu(struct vcpu *c, const struct insn *in, const struct isa_row *r, const union row_body *b)
+{
+    unsigned w = in->op[0].size;
+    u64 x = 0, y = 0;
+    if (in->nops >= 3) { /* destination is not a source: IMUL r, r/m, imm; BMI */
+        if (!op_read(c, in, 1, &x) || !op_read(c, in, 2, &y))
+            return false;
+    } else if (r->kind == KIND_TST) {
+        if (!op_read(c, in, 0, &x) || !op_read(c, in, 1, &y))
+            return false;
+    } else {
+        if (!op_read(c, in, 1, &y) || !op_rmw(c, in, 0, &x))
+            return false;
+    }
+    struct flags fl = c->fl;
+    u64 v;
+    switch (r->kind) {
+    case KIND_ALU: v = b->alu(&fl, w, x, y); break;
+    case KIND_ALUC: v = b->aluc(&fl, w, x, y, flag_cf(&c->fl)); break;
+    default:
+        b->tst(&fl, w, x, y);
+        c->fl = fl;
+        return true;
+    }
+    if (!op_write(c, in, 0, zext(v, w)))
+        return false;
+    c->fl = fl;
+    return true;
+}
+
+static bool run_unary(struct vcpu *c, const struct insn *in, const union row_body *b)
+{
+    unsigned w = in->op[0].size;
+    u64 x;
+    if (!op_rmw(c, in, 0, &x))
+        return false;
+    struct flags fl = c->fl;
+    u64 v = b->un(&fl, w, x);
+    if (!op_write(c, in, 0, zext(v, w)))
+        return false;
+    c->fl = fl;
+    return true;
+}
+
+static COLD bool stop_unimplemented(struct vcpu *c, const struct insn *in)
+{
+    char hex[64] = "";
+    static const char digits[] = "0123456789abcdef";
+    unsigned n = 0;
+    u64 b = 0;
+    for (unsigned i = 0; i < in->len; i++) {
+        if (!lin_read(c, c->st.seg[SEG_CS].base + c->st.rip + i, 1, ACC_R, &b))
+            return false;
+        hex[n++] = digits[b >> 4 & 15];
+        hex[n++] = digits[b & 15];
+        hex[n++] = ' ';
+    }
+    hex[n ? n - 1 : 0] = 0;
+    diag_emit(c->diag, DIAG_ERROR, "insn.unimplemented", c->index, c->st.rip, c->insns, NULL,
+              "computing with %s (bytes %s) at RIP %#llx is not built yet; the guest was stopped before it",
+              isa_rows[in->row].name, hex, (unsigned long long)c->st.rip);
+    return cpu_stop(c, 1);
+}
+
+/* Checks that rows name and bodies need not repeat: CPL and protected mode. The order is #UD before #GP. */
+static bool row_guard(struct vcpu *c, const struct isa_row *r)
+{
+    if ((r->limits & LIM_PM) && !cpu_protected(c))
+        return cpu_raise(c, EXC_UD);
+    if ((r->limits & LIM_CPL0) && c->st.cpl != 0)
+        return cpu_raise_err(c, EXC_GP, 0);
+    return true;
+}
+
+/* Rows whose computing is not built still fault as the manual says before they stop. */
+static bool calc_guard(struct vcpu *c, const struct isa_row *r)
+{
+    bool ts = c->st.cr0 & CR0_TS, em = c->st.cr0 & CR0_EM;
+    if (r->limits & LIM_FPU)
+        return ts || em ? cpu_raise(c, EXC_NM) : true;
+    if (r->limits & LIM_MMX)
+        return em ? cpu_raise(c, EXC_UD) : ts ? cpu_raise(c, EXC_NM) : true;
+    if (r->limits & LIM_SSE)
+        return em || !(c->st.cr4 & CR4_OSFXSR) ? cpu_raise(c, EXC_UD) : ts ? cpu_raise(c, EXC_NM) : true;
+    if (r->limits & LIM_AVX) {
+        if (!(c->st.cr4 & CR4_OSXSAVE) || (c->st.fpu.xcr0 & 6) != 6 || !cpu_protected(c))
+            return cpu_raise(c, EXC_UD);
+        return ts ? cpu_raise(c, EXC_NM) : true;
+    }
+    return true;
+}
+
+bool exec_insn_generic(struct vcpu *c, const struct insn *in)
+{
+    const struct isa_row *r = &isa_rows[in->row];
+    const union row_body *b = &isa_bodies[in->row];
+    if (UNLIKELY(r->limits & (LIM_PM | LIM_CPL0)) && !row_guard(c, r))
+        return false;
+    switch (r->kind) {
+    case KIND_SYS: return b->sys(c, in);
+    case KIND_UN: return run_unary(c, in, b);
+    case KIND_ALU:
+    case KIND_ALUC:
+    case KIND_TST: return run_alu(c, in, r, b);
+    default: return calc_guard(c, r) && stop_unimplemented(c, in);
+    }
+}
+
+struct exec *exec_of(const struct vcpu *c)
+{
+    return c->exec->e;
+}
+
+static u64 rip_mask(const struct vcpu *c)
+{
+    return cpu_code64(c) ? ~0ull : (c->st.seg[SEG_CS].attr & ATTR_DB) || c->st.rip > 0xFFFF ? 0xFFFFFFFFull : 0xFFFFull;
+}
+
+/* Leave the block after or at the slot's instruction: give back what was charged for the rest. */
+static inline void refund(struct vcpu *c, const struct slot *s)
+{
+    c->budget += s->rest;
+}
+
+/* Runs the instruction that `op` belongs to; true when it completed and the block may go on. */
+static inline bool run_slot(struct vcpu *c, const struct slot *s)
+{
+    const struct insn *in = &s->in;
+    u64 rip = c->ip_page + s->page_off;
+    c->st.rip = rip;
+    c->next_rip = (rip + in->len) & rip_mask(c);
+    c->cur = in;
+    c->exec->rest = s->rest;
+    bool ok = exec_insn_generic(c, in);
+    c->exec->rest = 0;
+    c->cur = NULL;
+    if (c->mmu.walk_refs) {
+        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
+        c->mmu.walk_refs = 0;
+    }
+    if (!ok) {
+        refund(c, s);
+        return false;
+    }
+    if (UNLIKELY(c->rep_unfinished)) {
+        c->rep_unfinished = false;
+        /* counts and costs its start-up when it completes */
+        c->budget += ((i64)timing_insn_ticks(in) << BUDGET_SHIFT) - 1;
+        c->attn |= ATTN_BUDGET;
+    }
+    c->st.rip = c->next_rip;
+    if (UNLIKELY(c->attn | c->pending | (c->budget < 0) | c->mmu.evicted)) {
+        refund(c, s);
+        c->mmu.evicted = false;
+        return false;
+    }
+    return true;
+}
+
+static inline const struct slot *slot_of(const struct exec *e, const struct op *op)
+{
+    const struct slot *s = &e->slots[op - e->ops];
+    return s - s->back;
+}
+
+#if SVMEMU_DISPATCH_TAIL
+#define NEXT(c, op) return (op)->fn((c), (op), (c)->mmu.fast)
+#else
+#define NEXT(c, op) return (op)
+#endif
+
+const struct op *op_generic(struct vcpu *c, const struct op *op, const struct xlat *fast)
+{
+    (void)fast;
+    struct exec *e = exec_of(c);
+    const struct slot *s = slot_of(e, op);
+    if (!run_slot(c, s))
+        return NULL;
+    op = &e->ops[s - e->slots] + s->nslots;
+    NEXT(c, op);
+}
+
+/* The last instruction of a block when it has no stamped form: goes on through the jump cache. */
+const struct op *op_generic_last(struct vcpu *c, const struct op *op, const struct xlat *fast)
+{
+    (void)fast;
+    struct exec *e = exec_of(c);
+    const struct slot *s = slot_of(e, op);
+    bool end = isa_rows[s->in.row].limits & LIM_END;
+    if (!run_slot(c, s) || end)
+        return NULL;
+    op = chain_to(c, c->st.rip);
+    if (!op)
+        return NULL;
+    NEXT(c, op);
+}
+
+/* Block ended by length: fall into the next one. r0/r1 unused; the slot's insn is the last instruction. */
+const struct op *op_fall(struct vcpu *c, const struct op *op, const struct xlat *fast)
+{
+    (void)fast;
+    struct exec *e = exec_of(c);
+    const struct slot *s = &e->slots[op - e->ops];
+    c->st.rip = (c->ip_page + s->page_off) & rip_mask(c);
+    op = chain_to(c, c->st.rip);
+    if (!op)
+        return NULL;
+    NEXT(c, op);
+}
+
+const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struct xlat *fast)
+{
+    (void)fast;
+    struct exec *e = exec_of(c);
+    u64 rip = c->ip_page + (u64)(i64)slot->disp;
+    if ((c->exec->mode & 3) != MODE_64)
+        rip = (u32)rip;
+    c->st.rip = rip;
+    const struct op *op = chain_to(c, rip);
+    if (!op)
+        return NULL;
+    if (slot->charge == CHARGE_UNLINKED && (u32)slot->disp < PAGE_SIZE) {
+        struct op *w = &e->ops[slot - e->ops];
+        u32 s = (u32)(slot - e->ops);
+        struct block *b = &e->blocks[e->slots[op - e->ops].block];
+        w->link = op;
+        w->charge = b->charge;
+        e->link_next[s] = b->link_head;
+        b->link_head = s + 1;
+    }
+    NEXT(c, op);
+}
+
+/* Jump cache: where execution goes on at rip in the current context; NULL leaves to the outer loop, RIP set. */
+const struct op *chain_to(struct vcpu *c, u64 rip)
+{
+    struct exec_cpu *x = c->exec;
+    const struct jump_entry *j = jump_slot(x, rip);
+    if (j->rip != rip || j->key != jump_key(c))
+        return NULL;
+    const struct block *b = &x->e->blocks[j->block];
+    i64 left = c->budget - b->charge;
+    if (left < 0 || !b->live)
+        return NULL;
+    c->budget = left;
+    c->ip_page = rip - x->e->slots[j->op - x->e->ops].page_off;
+    return j->op;
+}

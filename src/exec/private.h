@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+/* Shared by the files of exec only. */
+#ifndef SVMEMU_EXEC_PRIVATE_H
+#define SVMEMU_EXEC_PRIVATE_H
+
+#include "exec/exec.h"
+
+struct op;
+typedef const struct op *op_fn(struct vcpu *c, const struct op *op, const struct xlat *fast);
+
+/* 24 bytes. r0, r1, base are byte offsets into the vCPU (gpr[] comes first), so AH is 1 and CL is 8. */
+struct op {
+    union {
+        op_fn *fn;
+        i64 charge; /* link slots (never run themselves): what entering the successor costs; CHARGE_UNLINKED: not known yet */
+    };
+    union {
+        u64 imm;
+        const struct op *link; /* successor of a linked branch slot; never NULL */
+    };
+    i32 disp;
+    u8 r0, r1, base, aux;
+};
+_Static_assert(sizeof(struct op) == 24, "op size is part of the design");
+
+/* Parallel to the ops: untouched while nothing goes wrong. */
+struct slot {
+    struct insn in;
+    i64 rest;       /* packed charge of the block's instructions after this one: given back when the block is left here */
+    u32 block;
+    u16 page_off;   /* offset of the instruction in its page */
+    u8 back;        /* slots back to the instruction's first slot */
+    u8 nslots;      /* of the instruction (first slot only) */
+    u8 fuse;        /* a compare that a Jcc behind it may take in: index + 1 into lower.c's table, on its last slot */
+};
+
+#define CHARGE_UNLINKED INT64_MAX
+#define BLOCK_NONE 0xFFFFFFFFu
+#define BLOCK_MAX_INSNS 64
+#define BUDGET_SHIFT 24
+
+struct block {
+    i64 charge;         /* packed: (ticks << 24) - instructions */
+    u32 first;          /* op index */
+    u32 bpn;
+    u32 mode;           /* mode key */
+    u16 off, len;       /* bytes in the page */
+    u16 nops, ninsns;
+    u32 hash_next, page_next;
+    u32 link_head;      /* branch slots that point here: op index list through exec.link_next */
+    bool live;
+};
+
+struct jump_entry {
+    u64 rip;
+    u64 key;            /* jump_key(): context, its generation and mode */
+    const struct op *op;
+    u32 block, pad;
+};
+#define JUMP_BITS 12
+
+struct exec_cpu {
+    struct exec *e;
+    u64 slice_ticks;    /* ticks given when the slice began */
+    i64 rest;           /* packed charge of the running block behind the running instruction */
+    struct jump_entry jump[1u << JUMP_BITS];
+    u32 mode;           /* current mode key */
+    u64 old_rip;
+    u32 contributory;   /* deliver: vector being delivered */
+    u64 chain[4];       /* last exceptions: vec | err << 8, for the triple-fault report */
+    unsigned nchain;
+};
+
+struct exec {
+    struct bus *bus;
+    struct clock *clock;
+    struct exec_config cfg;
+    struct op *ops;
+    struct slot *slots;
+    u32 *link_next;       /* per op: next slot linked to the same block */
+    struct block *blocks;
+    u32 *hash;            /* block heads */
+    u32 *page_head;       /* per bpn: list of blocks */
+    u32 cap_ops, nops, cap_blocks, nblocks;
+    struct vcpu *vcpu[256];
+    unsigned nvcpu;
+    u64 epoch;            /* changes at every flush of the arena */
+    struct exec_stats st;
+    u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */
+    u16 *row_class;       /* per row: how lower.c treats it */
+};
+
+/* block.c */
+u32 block_find_or_make(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u64 rip); /* BLOCK_NONE: run one by one */
+void block_drop_range(struct exec *e, u32 bpn, unsigned off, unsigned len);
+u32 exec_mode_key(const struct vcpu *c);
+#define MODEKEY_FLAT_CS (1u << 4)
+#define MODEKEY_FLAT_DATA (1u << 5)
+#define MODEKEY_64 (2u)
+
+/* isa/lower.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots (>= 1) */
+unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
+                    unsigned page_off);
+u16 *lower_classes(void); /* allocated table for exec.row_class */
+unsigned lower_generic(const struct insn *in, struct op *out, bool last);
+/* record[i]: the flags that instruction i writes can be observed. */
+void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record);
+
+/* generic.c */
+op_fn op_generic, op_generic_last, op_fall;
+/* A link slot that cannot be followed at once: RIP is set, the link is made if the successor is known. */
+op_fn op_link_slow;
+const struct op *chain_to(struct vcpu *c, u64 rip);
+struct exec *exec_of(const struct vcpu *c);
+
+static inline u64 jump_key(const struct vcpu *c)
+{
+    return (u64)c->mmu.ctx_id << 32 | c->exec->mode;
+}
+static inline struct jump_entry *jump_slot(struct exec_cpu *x, u64 rip)
+{
+    return &x->jump[(rip ^ rip >> JUMP_BITS) & ((1u << JUMP_BITS) - 1)];
+}
+
+/* deliver.c */
+void exec_deliver(struct vcpu *c); /* consumes c->ev; may end in shutdown (st.activity) */
+
+#endif

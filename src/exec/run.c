@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: MIT
+/* The outer loop: slices, the decision point between instructions, entering blocks, running single instructions. */
+#include "exec/private.h"
+#include "svm/svm.h"
+#include "timing/cost.h"
+
+/* Slices are bounded so that the packed instruction count cannot overflow its 24 bits. */
+#define SLICE_MAX_TICKS ((1ull << 23) * TIMING_MIN_TICKS)
+
+/* In the middle of a block the rest of it has been charged already: that part stays charged and is not counted yet. */
+void exec_fold(struct vcpu *c)
+{
+    struct exec_cpu *x = c->exec;
+    i64 now = c->budget + x->rest, left = now >> BUDGET_SHIFT;
+    c->ticks += (u64)((i64)x->slice_ticks - left);
+    c->insns += (u64)now & ((1u << BUDGET_SHIFT) - 1);
+    if (left < 0) /* overdrawn: the debt is part of ticks now */
+        left = 0;
+    x->slice_ticks = (u64)left;
+    c->budget = (left << BUDGET_SHIFT) - x->rest;
+    c->clock->now = c->ticks;
+}
+
+static void begin_slice(struct vcpu *c, u64 ticks)
+{
+    c->exec->slice_ticks = ticks;
+    c->budget = (i64)(ticks << BUDGET_SHIFT);
+}
+
+/* Priority at an instruction boundary, highest first [APM2 8.5]: the first row whose event is due and not held wins. */
+static bool intr_enabled(const struct vcpu *c)
+{
+    bool iflag = c->guest && c->v_intr_masking ? c->host_if : (c->st.rflags & FL_IF) != 0;
+    return iflag;
+}
+
+static void wake(struct vcpu *c)
+{
+    if (c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT)
+        c->st.activity = ACT_RUN;
+}
+
+static void do_event_exit(struct vcpu *c, u64 code)
+{
+    cpu_exit_event(c, code, 0, 0);
+    exec_deliver(c);
+}
+
+static bool take_init(struct vcpu *c)
+{
+    if (!c->st.gif)
+        return false;
+    if (cpu_icpt(c, ICPT_INIT)) {
+        wake(c);
+        do_event_exit(c, VMEXIT_INIT);
+        return true;
+    }
+    c->pending &= ~(unsigned)PEND_INIT;
+    if (c->st.vm_cr & 2) { /* R_INIT: #SX, error code 1 [APM2 15.28] */
+        wake(c);
+        cpu_raise_err(c, EXC_SX, 1);
+        exec_deliver(c);
+        return true;
+    }
+    bool bsp = c->st.apic_base & 0x100;
+    svm_reset(c);
+    cpu_reset(c, true);
+    c->st.activity = bsp ? ACT_RUN : ACT_WAIT_SIPI;
+    c->attn |= ATTN_MODE;
+    return true;
+}
+
+static bool take_sipi(struct vcpu *c)
+{
+    c->pending &= ~(unsigned)PEND_SIPI;
+    if (c->st.activity != ACT_WAIT_SIPI)
+        return false;
+    c->st.activity = ACT_RUN;
+    seg_load_real(c, SEG_CS, (u16)(c->sipi_vector << 8));
+    c->st.rip = 0;
+    cpu_update_mode(c);
+    return true;
+}
+
+static bool take_trap(struct vcpu *c)
+{
+    c->pending &= ~(unsigned)PEND_TRAP;
+    c->ev = (struct event){ .kind = EV_TRAP, .vec = EXC_DB, .dr6 = c->trap_dr6 };
+    c->trap_dr6 = 0;
+    c->next_rip = c->st.rip;
+    exec_deliver(c);
+    return true;
+}
+
+static bool take_nmi(struct vcpu *c)
+{
+    if (!c->st.gif || c->st.nmi_blocked || c->st.shadow_ss)
+        return false;
+    wake(c);
+    if (cpu_icpt(c, ICPT_NMI)) {
+        do_event_exit(c, VMEXIT_NMI);
+        return true;
+    }
+    c->pending &= ~(unsigned)PEND_NMI;
+    c->st.nmi_blocked = true;
+    c->ev = (struct event){ .kind = EV_NMI, .vec = EXC_NMI };
+    exec_deliver(c);
+    return true;
+}
+
+static bool take_intr(struct vcpu *c)
+{
+    if (!c->st.gif || c->st.shadow || !intr_enabled(c))
+        return false;
+    wake(c);
+    if (cpu_icpt(c, ICPT_INTR)) {
+        do_event_exit(c, VMEXIT_INTR);
+        return true;
+    }
+    int vec = c->ops->ack_intr(c->ops->ctx, c->index);
+    if (vec < 0)
+        return false;
+    c->stat_irqs++;
+    c->ev = (struct event){ .kind = EV_INTR, .vec = (u8)vec };
+    exec_deliver(c);
+    return true;
+}
+
+static bool take_vintr(struct vcpu *c)
+{
+    int vec;
+    if (!c->guest || !c->st.gif || c->st.shadow || !(c->st.rflags & FL_IF) || !svm_vintr_due(c))
+        return false;
+    wake(c);
+    if (cpu_icpt(c, ICPT_VINTR)) {
+        do_event_exit(c, VMEXIT_VINTR);
+        return true;
+    }
+    vec = svm_vintr_take(c);
+    c->ev = (struct event){ .kind = EV_INTR, .vec = (u8)vec };
+    exec_deliver(c);
+    return true;
+}
+
+static bool take_smi(struct vcpu *c)
+{
+    if (!c->st.gif)
+        return false;
+    wake(c);
+    if (cpu_icpt(c, ICPT_SMI) && !(c->st.hwcr & 1)) {
+        do_event_exit(c, VMEXIT_SMI);
+        return true;
+    }
+    c->pending &= ~(unsigned)PEND_SMI;
+    diag_emit(c->diag, DIAG_ERROR, "smm.unimplemented", c->index, c->st.rip, c->insns, "APM2 10",
+              "an SMI arrived and nothing intercepts it: system-management mode is not built yet");
+    cpu_stop(c, 2);
+    return true;
+}
+
+/* One look at what is pending. True when something was taken (state changed); c->ev may hold EV_STOP. */
+static bool decide(struct vcpu *c)
+{
+    static const struct {
+        u32 bit;
+        bool (*take)(struct vcpu *c);
+        bool waiting; /* may be taken while waiting for SIPI */
+    } order[] = {
+        { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
+        { PEND_TRAP, take_trap, false }, { PEND_NMI, take_nmi, false }, { PEND_INTR, take_intr, false },
+        { PEND_VINTR, take_vintr, false },
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(order); i++)
+        if ((c->pending & order[i].bit) && (order[i].waiting || c->st.activity != ACT_WAIT_SIPI) && order[i].take(c))
+            return true;
+    return false;
+}
+
+static enum dec_status fetch_decode(struct vcpu *c, struct insn *in, struct mmu_fault *f, bool *faulted)
+{
+    u64 lin = c->st.seg[SEG_CS].base + c->st.rip;
+    unsigned have = 0, room;
+    struct mmu_xl xl;
+    *faulted = false;
+    if (!cpu_code64(c))
+        lin = (u32)lin;
+    for (;;) {
+        if (!mmu_translate(&c->mmu, (struct gva){ lin + have }, ACC_X, &xl, f)) {
+            *faulted = true;
+            return DEC_SHORT;
+        }
+        room = PAGE_SIZE - ((lin + have) & PAGE_MASK);
+        if (room > INSN_MAX_LEN - have)
+            room = INSN_MAX_LEN - have;
+        if (xl.host)
+            memcpy(c->cur_bytes + have, xl.host, room);
+        else /* fetches from pages without host memory go byte-wise over the bus */
+            phys_read(&c->view, xl.spa, c->cur_bytes + have, room);
+        have += room;
+        enum dec_status s = decode_insn(c->cur_bytes, have, cpu_mode(c), c->features, in);
+        if (s != DEC_SHORT || have >= INSN_MAX_LEN)
+            return s;
+    }
+}
+
+/* Instruction breakpoints [APM2 13.1.1.5]; a match is a fault before the instruction. */
+static bool insn_breakpoint(struct vcpu *c)
+{
+    u64 hit = 0, lin = c->st.seg[SEG_CS].base + c->st.rip;
+    if (!(c->st.dr7 & 0xFF) || (c->st.rflags & FL_RF) || !c->st.gif || c->st.shadow_ss)
+        return false;
+    for (unsigned i = 0; i < 4; i++)
+        if ((c->st.dr7 >> (2 * i) & 3) && !(c->st.dr7 >> (16 + 4 * i) & 3) && c->st.dr[i] == lin)
+            hit |= 1u << i;
+    if (!hit)
+        return false;
+    cpu_raise_db_fault(c, hit);
+    return true;
+}
+
+/* Runs one instruction by itself: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
+static void step(struct exec *e, struct vcpu *c)
+{
+    struct insn in;
+    struct mmu_fault f;
+    bool faulted, tf = c->st.rflags & FL_TF, shadow = c->st.shadow, shadow_ss = c->st.shadow_ss, guest = c->guest, ok;
+    u64 rip = c->st.rip;
+    e->st.steps++;
+    c->next_rip = rip;
+    if (insn_breakpoint(c)) {
+        c->budget -= (i64)TIMING_MIN_TICKS << BUDGET_SHIFT;
+        return;
+    }
+    enum dec_status s;
+    if (cpu_code64(c) ? !cpu_canonical(c, rip) : rip > c->st.seg[SEG_CS].limit) {
+        cpu_raise_err(c, EXC_GP, 0);
+        s = DEC_UD;
+    } else {
+        s = fetch_decode(c, &in, &f, &faulted);
+        if (s == DEC_OK && !cpu_code64(c) && rip + in.len - 1 > c->st.seg[SEG_CS].limit)
+            s = DEC_TOOLONG;
+        if (s == DEC_SHORT && faulted)
+            cpu_raise_pf(c, &f);
+        else if (s == DEC_SHORT || s == DEC_TOOLONG)
+            cpu_raise_err(c, EXC_GP, 0);
+        else if (s == DEC_UD)
+            cpu_raise(c, EXC_UD);
+    }
+    u32 cost = s == DEC_OK ? timing_insn_ticks(&in) : TIMING_MIN_TICKS;
+    c->budget -= ((i64)cost << BUDGET_SHIFT) - 1;
+    if (s != DEC_OK)
+        return;
+    c->next_rip = cpu_code64(c) ? rip + in.len : (u32)(rip + in.len);
+    if (cpu_mode(c) == MODE_16 && rip <= 0xFFFF)
+        c->next_rip &= 0xFFFF;
+    c->st.shadow = c->st.shadow_ss = false;
+    c->cur = &in;
+    ok = exec_insn_generic(c, &in);
+    c->cur = NULL;
+    if (c->mmu.walk_refs) {
+        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
+        c->mmu.walk_refs = 0;
+    }
+    if (!ok) {
+        if (c->guest == guest) { /* the shadow still covers the instruction if it is restarted */
+            c->st.shadow = shadow;
+            c->st.shadow_ss = shadow_ss;
+        }
+        return;
+    }
+    if (c->rep_unfinished) {
+        c->rep_unfinished = false;
+        c->budget += ((i64)cost << BUDGET_SHIFT) - 1;
+        c->st.shadow = shadow;
+    }
+    c->st.rip = c->next_rip;
+    if (c->guest != guest)
+        return; /* a world switch: flags, shadow and traps are the new side's */
+    if (c->st.rflags & FL_RF && !c->keep_rf)
+        c->st.rflags &= ~(u64)FL_RF;
+    c->keep_rf = false;
+    if (tf) { /* TF as it was before the instruction [APM2 13.1.4] */
+        c->trap_dr6 |= 1u << 14;
+        c->pending |= PEND_TRAP;
+    }
+}
+
+static void enter_block(struct exec *e, struct vcpu *c, u32 id)
+{
+    const struct block *b = &e->blocks[id];
+    struct jump_entry *j = jump_slot(c->exec, c->st.rip);
+    *j = (struct jump_entry){ .rip = c->st.rip, .key = jump_key(c), .op = &e->ops[b->first], .block = id };
+    if (!(c->exec->mode & MODEKEY_FLAT_CS))
+        j->key = ~0ull; /* limit and wrap are checked at entry */
+    c->budget -= b->charge;
+    c->ip_page = c->st.rip - b->off;
+    e->st.entries++;
+    const struct op *op = &e->ops[b->first];
+#if SVMEMU_DISPATCH_TAIL
+    op->fn(c, op, c->mmu.fast);
+#else
+    while (op)
+        op = op->fn(c, op, c->mmu.fast);
+#endif
+}
+
+/* One instruction or one run of blocks. */
+static void advance(struct exec *e, struct vcpu *c)
+{
+    struct mmu_xl xl;
+    struct mmu_fault f;
+    u32 id = BLOCK_NONE;
+    if (c->attn & ATTN_MODE || c->exec->mode == 0)
+        c->exec->mode = exec_mode_key(c);
+    c->attn = 0;
+    bool alone = c->st.shadow || (c->st.rflags & (FL_TF | FL_RF)) || (c->st.dr7 & 0xFF);
+    if (!alone) {
+        u64 lin = c->st.seg[SEG_CS].base + c->st.rip;
+        if (!cpu_code64(c))
+            lin = (u32)lin;
+        if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
+            mmu_translate(&c->mmu, (struct gva){ lin }, ACC_X, &xl, &f))
+            id = block_find_or_make(e, c, &xl, c->st.rip);
+    }
+    if (id == BLOCK_NONE || e->blocks[id].charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT)
+        step(e, c);
+    else
+        enter_block(e, c, id);
+}
+
+static bool halted(const struct vcpu *c)
+{
+    return c->st.activity != ACT_RUN;
+}
+
+enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u64 max_insns)
+{
+    u64 first = c->insns;
+    enum exec_stop why;
+    c->attn |= ATTN_MODE;
+    begin_slice(c, 0);
+    for (;;) {
+        exec_fold(c);
+        u64 done = c->insns - first;
+        why = EXEC_LIMIT;
+        if (done >= max_insns)
+            break;
+        why = EXEC_SLICE;
+        if (c->ticks >= until_ticks)
+            break;
+        if (c->pending & PEND_STOP) {
+            c->pending &= ~(unsigned)PEND_STOP;
+            why = EXEC_YIELD;
+            break;
+        }
+        u64 room = until_ticks - c->ticks, cap = max_insns - done;
+        cap = cap > SLICE_MAX_TICKS / TIMING_MIN_TICKS ? SLICE_MAX_TICKS : cap * TIMING_MIN_TICKS;
+        begin_slice(c, room < cap ? room : cap);
+        if (c->st.activity == ACT_SHUTDOWN) {
+            why = EXEC_SHUTDOWN;
+            break;
+        }
+        if (UNLIKELY(c->pending)) {
+            bool took = decide(c);
+            if (c->ev.kind == EV_STOP) {
+                why = EXEC_STOP;
+                break;
+            }
+            if (took)
+                continue;
+        }
+        why = EXEC_HALTED;
+        if (halted(c))
+            break;
+        do {
+            advance(e, c);
+            if (c->ev.kind == EV_STOP)
+                break;
+            if (c->ev.kind)
+                exec_deliver(c);
+        } while (!(c->pending | halted(c)) && c->budget >> BUDGET_SHIFT > 0);
+        if (c->ev.kind == EV_STOP) {
+            why = EXEC_STOP;
+            break;
+        }
+    }
+    if (why == EXEC_STOP)
+        c->stop_reason = c->ev.err;
+    c->ev.kind = EV_NONE;
+    exec_fold(c);
+    cpu_sync(c);
+    return why;
+}

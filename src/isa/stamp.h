@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/* What stamped handlers are made of: registers by byte offset, fast loads and stores, links. One body per instruction: the handlers call
+ * the very bodies of arith.c, logic.c and shift.c; whatever is not plain (a miss, a flagged page, a page crossing, a fault) tail-calls
+ * op_generic, which runs the same row with checked accessors. */
+#ifndef SVMEMU_ISA_STAMP_H
+#define SVMEMU_ISA_STAMP_H
+
+#include "exec/private.h"
+
+#if SVMEMU_DISPATCH_TAIL
+#define GO(op_) do { const struct op *n_ = (op_); return n_->fn(c, n_, fast); } while (0)
+#else
+#define GO(op_) do { (void)fast; return (op_); } while (0)
+#endif
+#define HANDLER(name) static const struct op *name(struct vcpu *c, const struct op *op, const struct xlat *fast)
+#define SLOW() return op_generic(c, op, fast)
+
+typedef u16 __attribute__((may_alias, aligned(1))) u16a; /* guests may misalign */
+typedef u32 __attribute__((may_alias, aligned(1))) u32a;
+typedef u64 __attribute__((may_alias, aligned(1))) u64a;
+
+static inline u64 reg_rd(const struct vcpu *c, unsigned off, unsigned w)
+{
+    const u8 *p = (const u8 *)c + off;
+    switch (w) {
+    case 1: return *p;
+    case 2: return *(const u16a *)p;
+    case 4: return *(const u32a *)p;
+    default: return *(const u64a *)p;
+    }
+}
+
+static inline void reg_wr(struct vcpu *c, unsigned off, unsigned w, u64 v)
+{
+    u8 *p = (u8 *)c + off;
+    switch (w) {
+    case 1: *p = (u8)v; break;
+    case 2: *(u16a *)p = (u16)v; break;
+    case 4: *(u64a *)p = (u32)v; break;
+    default: *(u64a *)p = v; break;
+    }
+}
+
+static inline u64 ea_of(const struct vcpu *c, const struct op *op)
+{
+    return *(const u64a *)((const u8 *)c + op->base) + (u64)(i64)op->disp;
+}
+
+static inline u64 host_rd(u64 p, unsigned w)
+{
+    switch (w) {
+    case 1: return *(const u8 *)p;
+    case 2: return *(const u16a *)p;
+    case 4: return *(const u32a *)p;
+    default: return *(const u64a *)p;
+    }
+}
+
+static inline void host_wr(u64 p, unsigned w, u64 v)
+{
+    switch (w) {
+    case 1: *(u8 *)p = (u8)v; break;
+    case 2: *(u16a *)p = (u16)v; break;
+    case 4: *(u32a *)p = (u32)v; break;
+    default: *(u64a *)p = v; break;
+    }
+}
+
+static inline const struct xlat *xl_of(const struct xlat *fast, u64 lin)
+{
+    return &fast[lin >> PAGE_SHIFT & (FAST_SIZE - 1)];
+}
+
+/* One compare covers the page and crossing it. */
+static inline bool hit_rd(const struct xlat *e, u64 lin, unsigned w)
+{
+    return LIKELY(((lin + w - 1) & ~(u64)PAGE_MASK) == e->rtag);
+}
+static inline bool hit_wr(const struct xlat *e, u64 lin, unsigned w)
+{
+    return LIKELY(((lin + w - 1) & ~(u64)PAGE_MASK) == e->wtag);
+}
+
+/* Enter the successor a link slot names. */
+#define FOLLOW(slot_) do {                                   \
+        const struct op *s_ = (slot_);                       \
+        i64 left_ = c->budget - s_->charge;                  \
+        if (UNLIKELY(left_ < 0))                             \
+            return op_link_slow(c, s_, fast);                \
+        c->budget = left_;                                   \
+        GO(s_->link);                                        \
+    } while (0)
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/* Loaders: what they share. Everything in a guest file may lie; every size is checked before use. */
+#ifndef SVMEMU_MACHINE_LOAD_H
+#define SVMEMU_MACHINE_LOAD_H
+
+#include "machine/machine.h"
+
+struct blob {
+    u8 *data;
+    size_t size;
+};
+
+/* The loader's own low memory: information blocks, strings, page tables of the ELF64 entry state, GDT, stack. */
+#define LOADER_AREA 0x70000ull
+#define LOADER_AREA_END 0x80000ull
+#define LOADER_STACK 0x88000ull /* stack of the plain ELF entry state, growing down to LOADER_AREA_END */
+
+struct loader {
+    struct svmemu *m;
+    const char *name;
+    const struct svmemu_load *opt;
+    struct blob file;
+    u64 area;          /* next free byte of the loader area */
+    u64 low, high;     /* lowest and highest + 1 address loaded */
+    u64 entry;
+};
+
+struct elf_image {
+    u64 entry, low, high;
+    u64 pvh_entry;     /* 0: no Xen note */
+    bool is64, has_pvh;
+};
+
+#define LOAD_FAIL(l, status, ...) loader_fail(l, status, __VA_ARGS__)
+enum svmemu_status loader_fail(struct loader *l, enum svmemu_status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Is [pa, pa + len) RAM of the machine? */
+bool ram_has(const struct svmemu *m, u64 pa, u64 len);
+enum svmemu_status ram_put(struct loader *l, u64 pa, const void *data, u64 len, const char *what);
+enum svmemu_status ram_zero(struct loader *l, u64 pa, u64 len, const char *what);
+/* Copies into the loader area; *pa says where. */
+enum svmemu_status area_put(struct loader *l, const void *data, size_t len, size_t align, const char *what, u64 *pa);
+enum svmemu_status read_file(struct svmemu *m, const char *path, struct blob *out);
+
+/* Memory map entries as Multiboot, PVH and E820 number them. */
+enum { MAP_RAM = 1, MAP_RESERVED = 2 };
+struct map_entry {
+    u64 base, size;
+    u32 type;
+};
+unsigned memory_map(const struct svmemu *m, struct map_entry *out, unsigned max);
+
+/* Magic-led decompression into a new blob: gzip, xz, lzma, LZ4 (legacy frame), zstd. */
+bool unpack_known(const u8 *data, size_t len);
+enum svmemu_status unpack(struct loader *l, const u8 *data, size_t len, u64 max_out, struct blob *out);
+
+bool bzimage_is(const struct blob *b);
+enum svmemu_status bzimage_unpack(struct loader *l, struct blob *out);
+bool multiboot_find(const struct blob *b, size_t *off);
+enum svmemu_status multiboot_load(struct loader *l, size_t header);
+/* Checks and copies the segments of an ELF; with `dry` only looks. */
+enum svmemu_status elf_load_image(struct loader *l, bool dry, struct elf_image *img);
+enum svmemu_status elf_plain_start(struct loader *l, const struct elf_image *img);
+enum svmemu_status pvh_start(struct loader *l, const struct elf_image *img);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* What a machine is made of; private to src/machine. */
+#ifndef SVMEMU_MACHINE_MACHINE_H
+#define SVMEMU_MACHINE_MACHINE_H
+
+#include <stdatomic.h>
+
+#include "apic/lapic.h"
+#include "apic/pic.h"
+#include "cpu/cpuid.h"
+#include "dev/kbc.h"
+#include "dev/pit.h"
+#include "dev/pmtimer.h"
+#include "dev/rtc.h"
+#include "dev/sysport.h"
+#include "dev/uart.h"
+#include "exec/exec.h"
+#include "svm/svm.h"
+#include <svmemu/svmemu.h>
+
+enum { MACHINE_MAX_VCPUS = 64 };
+#define LOW_RAM_END 0xE0000000ull /* the 3.5 GiB mark: RAM beyond it continues at 4 GiB */
+#define HIGH_RAM_BASE 0x100000000ull
+
+struct pc {
+    struct pic pic;
+    struct pit pit;
+    struct rtc rtc;
+    struct uart uart;
+    struct kbc kbc;
+    struct pmtimer pm;
+    struct sysport sys;
+};
+
+struct user_range { /* ops of a caller's region; the bus keeps pointers to it */
+    struct user_range *next;
+    struct mmio_ops ops;
+};
+
+struct svmemu {
+    struct svmemu_config cfg;
+    struct bus *bus;
+    struct clock clock;
+    struct diag diag;
+    struct exec *exec;
+    struct phys_view view;      /* the machine's own: DMA and API */
+    const struct cpu_model *model;
+    u64 features[FEAT_WORDS];
+    u64 low_ram, high_ram;      /* bytes below 3.5 GiB and above 4 GiB */
+    unsigned vcpus;
+    struct vcpu **cpu;
+    struct lapic *lapic;
+    struct apic_bus apics;
+    struct machine_cpu_ops ops;
+    struct pc *pc;              /* NULL without the PC platform */
+    struct user_range *ranges;
+    /* Turns: machine state, so that run(a), run(b) equals run(a + b). */
+    unsigned turn;              /* vCPU whose turn it is; == vcpus: the round is over */
+    u64 round_start, round_end; /* ticks */
+    unsigned halted;            /* vCPUs of this round that found nothing to do */
+    u64 insns;                  /* of all vCPUs */
+    bool running;
+    bool stop_set;
+    struct svmemu_stop stop;    /* what a device asked for while a vCPU ran */
+    atomic_bool stop_request;
+    void (*on_switch)(void *ctx, const struct svmemu_switch *s);
+    void *on_switch_ctx;
+    char last_diag[256];        /* text of the last error record, for the stop's text */
+    char error[512];
+};
+
+/* Records an error text and returns the status. */
+enum svmemu_status machine_fail(struct svmemu *m, enum svmemu_status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A device asks for the run to end after the running instruction. The first asker wins. */
+void machine_stop(struct svmemu *m, enum svmemu_stop_reason r, u32 value, const char *text);
+void machine_set_a20(struct svmemu *m, bool on);
+/* After a change of a vCPU's registers from outside. */
+void machine_cpu_changed(struct vcpu *c);
+
+/* pc.c */
+bool pc_create(struct svmemu *m);
+void pc_reset(struct svmemu *m);
+int pc_pic_ack(void *ctx);
+
+/* firmware.c: what a PC BIOS leaves in memory and devices [docs: entry states]. */
+enum svmemu_status firmware_setup(struct svmemu *m);
+
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/* The PC platform: legacy devices, their interrupt lines, resets. */
+#include "machine/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int pc_pic_ack(void *ctx)
+{
+    struct svmemu *m = ctx;
+    return m->pc ? pic_ack(&m->pc->pic) : -1;
+}
+
+static void pic_int(void *ctx, unsigned n, bool level)
+{
+    struct svmemu *m = ctx;
+    (void)n;
+    apic_bus_set_intr(&m->apics, level);
+}
+
+static void a20_from_kbc(void *ctx, bool on)
+{
+    struct svmemu *m = ctx;
+    sysport_note_a20(&m->pc->sys, on);
+    machine_set_a20(m, on);
+}
+
+static void a20_from_port(void *ctx, bool on)
+{
+    struct svmemu *m = ctx;
+    kbc_note_a20(&m->pc->kbc, on);
+    machine_set_a20(m, on);
+}
+
+static void reset_from_kbc(void *ctx)
+{
+    machine_stop(ctx, SVMEMU_STOP_RESET, 0, "reset through the keyboard controller");
+}
+
+static void reset_from_port(void *ctx, bool hard)
+{
+    machine_stop(ctx, SVMEMU_STOP_RESET, 0, hard ? "reset through port CF9h" : "reset through port 92h");
+}
+
+static void exit_value(void *ctx, u32 value)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "the guest wrote %u to the exit port F4h", (unsigned)value);
+    machine_stop(ctx, SVMEMU_STOP_EXIT, value, text);
+}
+
+static void port_power_off(void *ctx)
+{
+    machine_stop(ctx, SVMEMU_STOP_POWER_OFF, 0, "powered off");
+}
+
+static void debug_char(void *ctx, u8 c)
+{
+    struct svmemu *m = ctx;
+    if (m->cfg.debug)
+        m->cfg.debug(m->cfg.ctx, c);
+}
+
+static void serial_out(void *ctx, u8 c)
+{
+    struct svmemu *m = ctx;
+    if (m->cfg.serial)
+        m->cfg.serial(m->cfg.ctx, c);
+}
+
+bool pc_create(struct svmemu *m)
+{
+    struct pc *p = calloc(1, sizeof(*p));
+    const struct kbc_out kout = { .ctx = m, .set_a20 = a20_from_kbc, .reset = reset_from_kbc };
+    const struct sysport_out sout = {
+        .ctx = m, .set_a20 = a20_from_port, .reset = reset_from_port, .exit_value = exit_value, .power_off = port_power_off,
+        .debug_char = debug_char,
+    };
+    const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true };
+    if (!p)
+        return false;
+    m->pc = p;
+#define IRQ(line) ((struct irq_line){ .set = pic_set_irq, .ctx = &p->pic, .n = (line) })
+    if (!pic_init(&p->pic, m->bus, (struct irq_line){ .set = pic_int, .ctx = m }) ||
+        !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
+        !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
+        !pmtimer_init(&p->pm, m->bus, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m) ||
+        !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout))
+        return false;
+#undef IRQ
+    uart_set_output(&p->uart, serial_out, m);
+    rtc_set_memory(&p->rtc, m->low_ram, m->high_ram, m->vcpus);
+    return true;
+}
+
+void pc_reset(struct svmemu *m)
+{
+    struct pc *p = m->pc;
+    pic_reset(&p->pic);
+    pit_reset(&p->pit);
+    rtc_reset(&p->rtc);
+    uart_reset(&p->uart);
+    kbc_reset(&p->kbc);
+    pmtimer_reset(&p->pm);
+    sysport_reset(&p->sys);
+}
+
+enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
+{
+    if (!m->pc)
+        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no interrupt controller with legacy lines");
+    if (line > 15)
+        return machine_fail(m, SVMEMU_ARGUMENT, "interrupt line %u: there are 0 to 15", line);
+    pic_set_irq(&m->pc->pic, line, level);
+    return SVMEMU_OK;
+}
+
+enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken)
+{
+    if (!m->pc)
+        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no serial port");
+    size_t n = uart_input(&m->pc->uart, data, len);
+    if (taken)
+        *taken = n;
+    return SVMEMU_OK;
+}

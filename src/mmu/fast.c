@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/* Pool of fast tables. Tables are cleared by their list of filled slots, so a context switch never costs more than the
+ * fills since. */
+#define _GNU_SOURCE 1
+#include "mmu/fast.h"
+
+#include "base/bits.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define POOL_BYTES (FAST_TABLES * sizeof(struct fast_table))
+#define SLOT_LISTED 1u /* in xlat.pad */
+
+struct fast_pool *fast_create(void)
+{
+    struct fast_pool *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    void *t = mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t == MAP_FAILED) {
+        free(p);
+        return NULL;
+    }
+    p->table = t;
+    p->next_gen = 1;
+    return p;
+}
+
+void fast_destroy(struct fast_pool *p)
+{
+    if (!p)
+        return;
+    munmap(p->table, POOL_BYTES);
+    free(p);
+}
+
+static void clear(struct fast_table *t)
+{
+    if (!t->ready) {
+        for (unsigned i = 0; i < FAST_SIZE; i++)
+            t->e[i] = (struct xlat){ .rtag = FAST_EMPTY, .wtag = FAST_EMPTY };
+        t->ready = true;
+    } else {
+        for (unsigned i = 0; i < t->n_live; i++)
+            t->e[t->live[i]] = (struct xlat){ .rtag = FAST_EMPTY, .wtag = FAST_EMPTY };
+    }
+    t->n_live = 0;
+}
+
+static inline bool same(const struct fast_table *t, const struct fast_key *k)
+{
+    return t->key.w[0] == k->w[0] && t->key.w[1] == k->w[1] && t->key.w[2] == k->w[2] && t->key.w[3] == k->w[3];
+}
+
+static inline void make_current(struct fast_pool *p, struct fast_table *t)
+{
+    p->prev = p->cur;
+    p->cur = t;
+    t->stamp = ++p->stamp;
+}
+
+static COLD void select_slow(struct fast_pool *p, const struct fast_key *k)
+{
+    struct fast_table *old = &p->table[0];
+
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        struct fast_table *t = &p->table[i];
+        if (same(t, k)) {
+            make_current(p, t);
+            return;
+        }
+        if (t->stamp < old->stamp)
+            old = t;
+    }
+    clear(old);
+    old->key = *k;
+    old->gen = p->next_gen++;
+    make_current(p, old);
+}
+
+void fast_select(struct fast_pool *p, const struct fast_key *k)
+{
+    if (p->cur && same(p->cur, k))
+        return;
+    if (p->prev && same(p->prev, k))
+        make_current(p, p->prev);
+    else
+        select_slow(p, k);
+}
+
+void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable)
+{
+    struct fast_table *t = p->cur;
+    u64 page = lin & ~(u64)PAGE_MASK;
+    unsigned slot = lin >> PAGE_SHIFT & (FAST_SIZE - 1);
+    struct xlat *x = &t->e[slot];
+
+    if (!(x->pad & SLOT_LISTED))
+        t->live[t->n_live++] = (u16)slot;
+    x->rtag = page;
+    x->wtag = writable ? page : FAST_EMPTY;
+    x->addend = (u64)(uintptr_t)host - lin;
+    x->bpn = bpn;
+    x->pad = SLOT_LISTED;
+}
+
+static inline bool of_asid(const struct fast_table *t, u32 asid)
+{
+    return (t->key.w[0] & FAST_KEY_VALID) && (t->key.w[0] & FAST_KEY_ASID) == asid;
+}
+
+void fast_clear_page(struct fast_pool *p, u32 asid, u64 lin)
+{
+    u64 page = lin & ~(u64)PAGE_MASK;
+
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        struct fast_table *t = &p->table[i];
+        struct xlat *x = &t->e[lin >> PAGE_SHIFT & (FAST_SIZE - 1)];
+        if (of_asid(t, asid) && x->rtag == page)
+            x->rtag = x->wtag = FAST_EMPTY;
+    }
+}
+
+void fast_new_gen(struct fast_pool *p, u32 asid)
+{
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        if (of_asid(&p->table[i], asid))
+            p->table[i].gen = p->next_gen++;
+    }
+}
+
+/* The current table is emptied at once and stays; others lose their name and are cleared when they are used again. */
+static void retire(struct fast_pool *p, struct fast_table *t)
+{
+    if (t == p->cur) {
+        clear(t);
+        t->gen = p->next_gen++;
+    } else {
+        t->key.w[0] = 0;
+        t->stamp = 0;
+    }
+}
+
+void fast_retire_asid(struct fast_pool *p, u32 asid)
+{
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        if (of_asid(&p->table[i], asid))
+            retire(p, &p->table[i]);
+    }
+}
+
+void fast_retire_all(struct fast_pool *p)
+{
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        if (p->table[i].key.w[0] & FAST_KEY_VALID)
+            retire(p, &p->table[i]);
+    }
+}
+
+void fast_purge_writable(struct fast_pool *p, u32 bpn)
+{
+    for (unsigned i = 0; i < FAST_TABLES; i++) {
+        struct fast_table *t = &p->table[i];
+        if (!(t->key.w[0] & FAST_KEY_VALID))
+            continue;
+        for (unsigned n = 0; n < t->n_live; n++) {
+            struct xlat *x = &t->e[t->live[n]];
+            if (x->bpn == bpn)
+                x->wtag = FAST_EMPTY;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/* Fast translation tables, one for each recently used context, from a bounded pool. Derived: they hold only copies of
+ * what the architectural TLB holds (or the identity where nothing is translated). */
+#ifndef SVMEMU_MMU_FAST_H
+#define SVMEMU_MMU_FAST_H
+
+#include "mmu/mmu.h"
+
+#define FAST_TABLES 16
+#define FAST_KEY_ASID 0xFFFFull        /* bits of word 0 */
+#define FAST_KEY_VALID (1ull << 63)
+
+/* All that decides what an access may do besides the TLB's contents. */
+struct fast_key { u64 w[4]; };
+
+struct fast_table {
+    struct fast_key key;
+    u64 gen;           /* of fetch translations handed out in this context */
+    u64 stamp;         /* least recently selected goes first */
+    u32 n_live;
+    bool ready;        /* entries hold FAST_EMPTY rather than zeros */
+    u16 live[FAST_SIZE]; /* slots that were ever filled since the last clearing */
+    struct xlat e[FAST_SIZE];
+};
+
+struct fast_pool {
+    struct fast_table *table; /* FAST_TABLES */
+    struct fast_table *cur, *prev;
+    u64 stamp, next_gen;
+};
+
+struct fast_pool *fast_create(void);
+void fast_destroy(struct fast_pool *p);
+/* Makes the context's table the current one; O(1) for the last two contexts. */
+void fast_select(struct fast_pool *p, const struct fast_key *k);
+void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable);
+void fast_clear_page(struct fast_pool *p, u32 asid, u64 lin);
+void fast_new_gen(struct fast_pool *p, u32 asid);
+void fast_retire_asid(struct fast_pool *p, u32 asid);
+void fast_retire_all(struct fast_pool *p);
+void fast_purge_writable(struct fast_pool *p, u32 bpn);
+
+#endif

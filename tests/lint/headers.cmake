@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Each header compiles alone: public ones with nothing but their folder, internal ones with the source tree. Templates
+# (included several times or into one place only) say so by the words "not a header of its own" in their first lines.
+file(GLOB_RECURSE headers ${ROOT}/include/*.h ${ROOT}/src/*.h)
+set(count 0)
+foreach(header IN LISTS headers)
+    file(STRINGS ${header} head LIMIT_COUNT 8)
+    if(head MATCHES "not a header of its own")
+        continue()
+    endif()
+    set(dirs -I${ROOT}/include)
+    if(NOT header MATCHES "^${ROOT}/include/")
+        list(APPEND dirs -I${ROOT}/src -I${BUILD})
+    endif()
+    execute_process(COMMAND ${CC} -std=c17 -D_GNU_SOURCE -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function
+        -Wno-unused-const-variable ${dirs} -include ${header} -x c /dev/null RESULT_VARIABLE result ERROR_VARIABLE error)
+    if(NOT result EQUAL 0)
+        message(SEND_ERROR "${header} does not compile alone:\n${error}")
+    endif()
+    math(EXPR count "${count} + 1")
+endforeach()
+if(count EQUAL 0)
+    message(FATAL_ERROR "no headers found")
+endif()
+message(STATUS "${count} headers compiled alone")

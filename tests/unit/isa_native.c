@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: MIT
+/* Every user-mode integer row against the host processor: 64-bit code, and 32- and 16-bit code in modify_ldt segments. Random operands from
+ * a fixed seed; registers, flags (without the row's undefined ones), memory and faults must agree.
+ *
+ * One 64-KiB region at REGION holds scratch memory, the instruction and the stubs. In 64-bit code addresses are absolute, in 32- and
+ * 16-bit code CS, DS, ES and SS have the region's base and a limit of FFFFh. The stub loads flags and registers, jumps to the
+ * instruction, and a jump behind it (or the signal handler) leads to the exit stub that saves them. */
+#define _GNU_SOURCE
+#include <asm/ldt.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "cpu_fixture.h"
+#include "decoder/rows.h"
+#include "exec/exec.h"
+
+#define REGION 0x20000000ull
+enum { SCRATCH = 0x4000, SCRATCH_LEN = 0x1000, CODE = 0x8100, CTX = 0xC000, ENTRY = 0xD000, EXIT = 0xD800, SPAN = 0x10000 };
+enum { LDT_CODE32 = 0x07, LDT_CODE16 = 0x0F, LDT_DATA = 0x17 };
+enum { RUNS = 200 };
+
+/* At REGION + CTX; the stubs know the offsets. */
+struct ctx {
+    u64 gpr[16], flags, host_rsp;
+    u32 far_off;
+    u16 far_sel;
+};
+static struct ctx *const ctx = (struct ctx *)(REGION + CTX);
+static u8 *const region = (u8 *)REGION;
+static volatile sig_atomic_t sig_seen;
+static u64 rng = 0x1234567;
+
+static u64 rnd(void)
+{
+    rng ^= rng << 13;
+    rng ^= rng >> 7;
+    rng ^= rng << 17;
+    return rng * 0x2545F4914F6CDD1Dull;
+}
+
+/* Values that hit carries and edges often. */
+static u64 rnd_value(void)
+{
+    static const u64 edge[] = { 0, 1, ~0ull, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1ull << 63, ~0ull >> 1 };
+    u64 r = rnd();
+    switch (r >> 60 & 3) {
+    case 0: return edge[(r >> 8) % ARRAY_LEN(edge)];
+    case 1: return r & 0xFF;
+    default: return rnd();
+    }
+}
+
+/* ---- the native side ---- */
+
+static u8 *emit(u8 *p, const void *b, size_t n) { memcpy(p, b, n); return p + n; }
+
+/* MOV between register r and [abs32] (op 8B load, 89 store). */
+static u8 *emit_mov(u8 *p, u8 op, unsigned r, u64 addr)
+{
+    *p++ = (u8)(0x48 | (r >> 3) << 2);
+    *p++ = op;
+    *p++ = (u8)(4 | (r & 7) << 3);
+    *p++ = 0x25;
+    u32 a = (u32)addr;
+    return emit(p, &a, 4);
+}
+
+static void make_stubs(bool legacy)
+{
+    static const u8 save[] = { 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x9C };
+    static const u8 restore[] = { 0x9D, 0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3 };
+    u64 c = REGION + CTX;
+    u32 fl = (u32)(c + offsetof(struct ctx, flags)), far = (u32)(c + offsetof(struct ctx, far_off));
+    u8 *p = emit(region + ENTRY, save, sizeof save);
+    p = emit_mov(p, 0x89, RSP, c + offsetof(struct ctx, host_rsp));
+    if (legacy)
+        p = emit(p, "\xB8\x17\0\0\0\x8E\xD8\x8E\xC0", 9); /* mov eax,LDT_DATA; mov ds,eax; mov es,eax */
+    p = emit(p, "\xFF\x34\x25", 3);
+    p = emit(p, &fl, 4);
+    *p++ = 0x9D;
+    if (legacy)
+        p = emit(p, "\x8E\xD0", 2); /* mov ss,eax: RSP is loaded below */
+    for (unsigned r = 0; r < 16; r++)
+        p = emit_mov(p, 0x8B, r, c + 8 * r);
+    p = emit(p, "\xFF\x2C\x25", 3); /* jmp far [abs32] */
+    emit(p, &far, 4);
+    p = region + EXIT;
+    for (unsigned r = 0; r < 16; r++)
+        p = emit_mov(p, 0x89, r, c + 8 * r);
+    p = emit_mov(p, 0x8B, RSP, c + offsetof(struct ctx, host_rsp));
+    if (legacy)
+        p = emit(p, "\xB8\x2B\0\0\0\x8E\xD0", 7); /* mov eax,USER_DS; mov ss,eax */
+    p = emit(p, "\x9C\x8F\x04\x25", 4);
+    p = emit(p, &fl, 4);
+    if (legacy)
+        p = emit(p, "\x31\xC0\x8E\xD8\x8E\xC0", 6);
+    emit(p, restore, sizeof restore);
+}
+
+static void on_signal(int sig, siginfo_t *si, void *uc)
+{
+    greg_t *g = ((ucontext_t *)uc)->uc_mcontext.gregs;
+    (void)si;
+    if (g[REG_RIP] < CODE || (g[REG_RIP] >= SPAN && (g[REG_RIP] < (greg_t)(REGION + CODE) || g[REG_RIP] >= (greg_t)(REGION + CODE + 64))))
+        abort(); /* a bug of this test */
+    sig_seen = sig;
+    g[REG_EFL] &= ~(greg_t)0x10100; /* RF, TF */
+    g[REG_RIP] = g[REG_RIP] >= SPAN ? (greg_t)(REGION + CODE + 32) : CODE + 32;
+}
+
+static void put_insn(const u8 *b, unsigned len, enum dec_mode mode)
+{
+    u8 *p = region + CODE;
+    memset(p, 0x90, 64);
+    memcpy(p, b, len);
+    p = region + CODE + 32; /* NOPs lead here */
+    u32 to = (u32)(REGION + EXIT);
+    if (mode == MODE_64) {
+        i32 d = EXIT - (CODE + 32 + 5);
+        *p++ = 0xE9;
+        emit(p, &d, 4);
+        return;
+    }
+    if (mode == MODE_16)
+        *p++ = 0x66;
+    *p++ = 0xEA;
+    p = emit(p, &to, 4);
+    emit(p, "\x33", 2);
+}
+
+static bool setup_native(void)
+{
+    void *m = mmap((void *)REGION, SPAN, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (m != (void *)REGION)
+        return false;
+    static u8 stack[65536];
+    stack_t ss = { .ss_sp = stack, .ss_size = sizeof stack };
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    static const int sigs[] = { SIGFPE, SIGSEGV, SIGILL, SIGTRAP, SIGBUS };
+    sigaltstack(&ss, NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(sigs); i++)
+        sigaction(sigs[i], &sa, NULL);
+    return true;
+}
+
+static bool setup_ldt(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct user_desc d = { .entry_number = i, .base_addr = (unsigned)REGION, .limit = 0xFFFF, .seg_32bit = i != 1,
+                               .contents = i == 2 ? 0 : 2, .useable = 1 };
+        if (syscall(SYS_modify_ldt, 1, &d, sizeof d) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- one case ---- */
+
+struct machine {
+    struct fix f;
+    u8 *ram; /* host memory of the emulated region */
+};
+
+static void emu_mode(struct machine *m, enum dec_mode mode)
+{
+    struct cpu_state *s = &m->f.c.st;
+    bool l = mode == MODE_64;
+    s->cr0 = CR0_PE | CR0_ET | CR0_NE;
+    s->efer = l ? EFER_LME | EFER_LMA : 0;
+    s->cpl = 3;
+    for (unsigned i = 0; i < 6; i++)
+        s->seg[i] = (struct seg){ .base = l ? 0 : REGION, .limit = 0xFFFF, .sel = LDT_DATA, .attr = 0xF3 | (mode == MODE_32 || i != SEG_CS ? ATTR_DB : 0) };
+    s->seg[SEG_CS].attr = (u16)(0xFB | (l ? ATTR_L : mode == MODE_32 ? ATTR_DB : 0));
+    cpu_update_mode(&m->f.c);
+}
+
+/* Encodes one form of a row at random; false: this form does not exist. */
+static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const u64 *features, struct insn *in)
+{
+    const struct isa_row *r = &isa_rows[row];
+    unsigned n = 0, esc = r->map;
+    u64 x = rnd();
+    u8 modrm = (u8)(rnd() & 0x3F), rm = 0;
+    bool w = (r->limits & LIM_W1) || (!(r->limits & LIM_W0) && (x & 1));
+    u32 addr = (u32)((mode == MODE_64 ? REGION : 0) + SCRATCH + 0x400 + (rnd() & (x & 2 ? 0x7F0 : 0x7FF)));
+    if (esc < MAP_VEX1) {
+        if (r->prefix == MP_66 || (r->prefix == MP_ANY && (x & 12) == 0))
+            b[n++] = 0x66;
+        if ((r->limits & LIM_REP) && (x & 16))
+            b[n++] = 0x67;
+        if (r->prefix == MP_F3 || r->prefix == MP_F2)
+            b[n++] = r->prefix == MP_F3 ? 0xF3 : 0xF2;
+        else if ((r->limits & LIM_REP) && (x & 0x60))
+            b[n++] = x & 0x20 ? 0xF3 : 0xF2;
+        if (mode == MODE_64 && (w || (x & 0x100)))
+            b[n++] = (u8)(0x40 | (w ? 8 : 0) | (x >> 9 & 5) | (mem ? 0 : x >> 9 & 1));
+        if (n && mem && (b[n - 1] & 0xF0) == 0x40)
+            b[n - 1] &= (u8)~3;
+        if (esc >= MAP_0F)
+            b[n++] = 0x0F;
+        if (esc == MAP_0F38)
+            b[n++] = 0x38;
+    } else {
+        static const u8 pp[] = { 0, 0, 1, 2, 3 };
+        bool m64 = mode == MODE_64;
+        b[n++] = 0xC4;
+        b[n++] = (u8)((m64 ? x >> 8 & 0x80 : 0x80) | 0x40 | (mem || !m64 ? 0x20 : x >> 10 & 0x20) | (esc - MAP_VEX1 + 1));
+        b[n++] = (u8)((w ? 0x80 : 0) | (m64 ? x >> 16 & 0x78 : 0x40 | (x >> 16 & 0x38)) | pp[r->prefix]);
+    }
+    b[n++] = (u8)(r->opcode | 0);
+    for (unsigned i = 0; i < 16; i++)
+        b[n + i] = (u8)rnd();
+    unsigned op_at = n - 1;
+    enum dec_status st = DEC_UD;
+    for (unsigned t = 0; t < 200 && st != DEC_OK; t++) {
+        if (mem) {
+            rm = mode == MODE_16 ? 6 : mode == MODE_32 ? 5 : 4;
+            b[n] = (u8)((modrm & 0x38) | rm);
+            unsigned k = n + 1;
+            if (mode == MODE_64)
+                b[k++] = 0x25;
+            memcpy(b + k, &addr, mode == MODE_16 ? 2 : 4);
+        } else {
+            b[n] = (u8)(0xC0 | modrm);
+        }
+        modrm = (u8)rnd();
+        st = decode_insn(b, 15, mode, features, in);
+        if (st == DEC_OK && in->row == row)
+            break;
+        st = DEC_UD;
+        if (t >= 150 && (r->opcode & 7) == 0)
+            b[op_at] = (u8)(r->opcode | (rnd() & 7));
+    }
+    if (st != DEC_OK)
+        return 0;
+    bool has_mem = false;
+    for (unsigned i = 0; i < in->nops; i++) {
+        has_mem |= in->op[i].kind == OPK_MEM;
+        if (in->op[i].kind == OPK_MEM && !in->modrm) { /* moffs */
+            u64 a = addr;
+            memcpy(b + in->len - in->asz, &a, in->asz);
+        }
+    }
+    if (mem && !has_mem)
+        return 0;
+    if (!strcmp(r->name, "enter")) {
+        b[in->len - 2] = 0;
+        b[in->len - 1] &= 0x27;
+    }
+    return decode_insn(b, in->len, mode, features, in) == DEC_OK ? in->len : 0;
+}
+
+static void operands(const struct insn *in, enum dec_mode mode, u64 gpr[16], u64 *flags, u8 *scratch)
+{
+    const char *name = isa_rows[in->row].name;
+    u64 base = (mode == MODE_64 ? REGION : 0) + SCRATCH, keep = mode == MODE_64 ? ~0ull : 0xFFFFFFFF;
+    for (unsigned i = 0; i < 16; i++)
+        gpr[i] = rnd_value() & keep;
+    for (unsigned i = 0; i < SCRATCH_LEN; i += 8) {
+        u64 v = i & 0x18 ? rnd() : rnd_value();
+        memcpy(scratch + i, &v, 8);
+    }
+    *flags = (rnd() & FL_ARITH) | 0x202;
+    gpr[RSP] = base + 0x800 + (rnd() & 0xF8);
+    if (!strcmp(name, "leave") || !strcmp(name, "enter"))
+        gpr[RBP] = base + 0xA00 + (rnd() & 0xF8);
+    if (!strcmp(name, "xlat"))
+        gpr[RBX] = base + 0x100;
+    if (isa_rows[in->row].limits & LIM_REP) {
+        gpr[RSI] = base + 0x600 + (rnd() & 0xFF);
+        gpr[RDI] = base + 0x600 + (rnd() & 0xFF);
+        gpr[RCX] = rnd() % 40;
+        *flags |= rnd() & FL_DF;
+        if (rnd() & 1)
+            memset(scratch + 0x400, 0x55, 0x700);
+        if (rnd() & 1)
+            gpr[RAX] = 0x5555555555555555 & keep;
+    }
+    if (name[0] == 'b' && name[1] == 't' && in->op[0].kind == OPK_MEM && in->op[1].kind == OPK_GPR)
+        gpr[in->op[1].reg] = (u64)((i64)(rnd() << 52) >> 52) & keep;
+    if (!strcmp(name, "popf")) {
+        u64 v = 0x202 | (rnd() & (FL_ARITH | FL_DF));
+        memcpy(scratch + gpr[RSP] - base, &v, 8);
+    }
+    if ((!strcmp(name, "div") || !strcmp(name, "idiv")) && (rnd() & 3))
+        gpr[RDX] = name[0] == 'i' && (gpr[RAX] >> 63) ? keep : rnd() & 3;
+    if (!strncmp(name, "cmpxchg", 7) && (rnd() & 1) && in->op[0].kind == OPK_MEM) {
+        const u8 *p = scratch + (op_ea(&(struct vcpu){ .st.rip = 0 }, in) - base);
+        bool b8 = name[7] == '8';
+        gpr[RAX] = load_le(p, b8 ? 4 : 8);
+        gpr[RDX] = load_le(p + (b8 ? 4 : 8), b8 ? 4 : 8);
+        gpr[RAX] &= keep;
+    }
+}
+
+static bool fault_agrees(int sig, u8 vec)
+{
+    switch (vec) {
+    case EXC_DE: return sig == SIGFPE;
+    case EXC_UD: return sig == SIGILL;
+    default: return sig == SIGSEGV || sig == SIGBUS;
+    }
+}
+
+static u64 undefined_flags(const struct insn *in)
+{
+    const struct isa_row *r = &isa_rows[in->row];
+    u64 u = r->fl_undef;
+    if (in->nops > 1 && in->op[1].kind == OPK_CONST)
+        u &= ~(u64)FL_OF; /* shifts and rotates by one define OF */
+    return getenv("SVMEMU_UNDEF") ? 0 : u;
+}
+
+static bool run_case(struct machine *m, enum dec_mode mode, const struct insn *in, const u8 *bytes)
+{
+    struct vcpu *c = &m->f.c;
+    u64 gpr[16], flags, keep = mode == MODE_64 ? ~0ull : 0xFFFFFFFF;
+    u8 scratch[SCRATCH_LEN];
+    operands(in, mode, gpr, &flags, scratch);
+    memcpy(region + SCRATCH, scratch, SCRATCH_LEN);
+    memcpy(m->ram + SCRATCH, scratch, SCRATCH_LEN);
+    memcpy(ctx->gpr, gpr, sizeof gpr);
+    ctx->flags = flags;
+    ctx->far_off = (u32)(mode == MODE_64 ? REGION + CODE : CODE);
+    ctx->far_sel = mode == MODE_64 ? 0x33 : mode == MODE_32 ? LDT_CODE32 : LDT_CODE16;
+    put_insn(bytes, in->len, mode);
+    sig_seen = 0;
+    ((void (*)(void))(REGION + ENTRY))();
+
+    memcpy(c->st.gpr, gpr, sizeof gpr);
+    cpu_set_rflags(c, flags);
+    c->st.rip = mode == MODE_64 ? REGION + CODE : CODE;
+    bool ok;
+    do {
+        c->rep_unfinished = false;
+        c->next_rip = c->st.rip + in->len;
+        c->budget = (i64)1 << 60;
+        ok = exec_insn_generic(c, in);
+    } while (ok && c->rep_unfinished);
+    u64 mask = (FL_ARITH | FL_DF) & ~(sig_seen ? 0 : undefined_flags(in)), ours = cpu_rflags(c);
+    bool same = ok == !sig_seen && (ok || fault_agrees(sig_seen, c->ev.vec)) && !((ours ^ ctx->flags) & mask) &&
+                !memcmp(region + SCRATCH, m->ram + SCRATCH, SCRATCH_LEN);
+    for (unsigned i = 0; i < 16; i++)
+        same &= !((c->st.gpr[i] ^ ctx->gpr[i]) & keep);
+    if (same)
+        return true;
+    print_message("%s mode %d bytes", isa_rows[in->row].name, 16 << mode);
+    for (unsigned i = 0; i < in->len; i++)
+        print_message(" %02x", bytes[i]);
+    print_message(": flags in %#llx native %#llx ours %#llx; signal %d fault %d; memory %s\n", (unsigned long long)flags,
+                  (unsigned long long)ctx->flags, (unsigned long long)ours, (int)sig_seen, ok ? -1 : c->ev.vec,
+                  memcmp(region + SCRATCH, m->ram + SCRATCH, SCRATCH_LEN) ? "differs" : "same");
+    for (unsigned i = 0; i < 16; i++)
+        if ((c->st.gpr[i] ^ ctx->gpr[i]) & keep)
+            print_message("  r%u in %#llx native %#llx ours %#llx\n", i, (unsigned long long)gpr[i], (unsigned long long)ctx->gpr[i],
+                          (unsigned long long)c->st.gpr[i]);
+    return false;
+}
+
+/* Names of the rows compared; others are system instructions, control transfers, or not for this test. */
+static bool comparable(const char *name)
+{
+    static const char list[] =
+        " add adc sub sbb cmp inc dec neg or and xor test not shl shr sar rol ror rcl rcr mov movnti movzx movsx movsxd lea cmovcc setcc "
+        "bswap movbe xchg xadd cmpxchg cmpxchg8b cmpxchg16b cbw cwd xlat push pop pusha popa pushf popf enter leave bt bts btr btc bt_imm "
+        "bts_imm btr_imm btc_imm bsf bsr popcnt lzcnt tzcnt shld shrd mul imul_wide imul div idiv movs stos lods cmps scas aaa aas daa das "
+        "aam aad salc andn bextr blsr blsmsk blsi bzhi pdep pext mulx rorx sarx shlx shrx adcx adox crc32 nop pause ud0 ud1 ud2 sahf lahf "
+        "cmc clc stc cld std bound ";
+    char key[64];
+    snprintf(key, sizeof key, " %s ", name);
+    return strstr(list, key) != NULL;
+}
+
+static bool host_has(const u64 *all, unsigned feature)
+{
+    (void)all;
+    __builtin_cpu_init();
+    switch (feature) {
+    case FEAT_BMI1: return __builtin_cpu_supports("bmi");
+    case FEAT_BMI2: return __builtin_cpu_supports("bmi2");
+    case FEAT_POPCNT: return __builtin_cpu_supports("popcnt");
+    case FEAT_LZCNT: return __builtin_cpu_supports("lzcnt");
+    case FEAT_ADX: return __builtin_cpu_supports("adx");
+    case FEAT_MOVBE: return __builtin_cpu_supports("movbe");
+    case FEAT_SSE42: return __builtin_cpu_supports("sse4.2");
+    default: return true;
+    }
+}
+
+static void compare_mode(struct machine *m, enum dec_mode mode)
+{
+    u64 all[FEAT_WORDS], cases = 0, rows = 0, missing = 0, bad = 0;
+    memset(all, 0xFF, sizeof all);
+    emu_mode(m, mode);
+    make_stubs(mode != MODE_64);
+    for (unsigned row = 0; row < isa_row_count; row++) {
+        const struct isa_row *r = &isa_rows[row];
+        if (r->kind == KIND_NONE || !comparable(r->name) || ((r->limits & LIM_NO64) && mode == MODE_64) || ((r->limits & LIM_O64) && mode != MODE_64))
+            continue;
+        if (!host_has(all, r->feature)) {
+            print_message("host lacks the feature of %s\n", r->name);
+            missing++;
+            continue;
+        }
+        unsigned done = 0, row_bad = 0;
+        for (unsigned i = 0; i < 2 * RUNS && row_bad < 2; i++) {
+            u8 b[40];
+            struct insn in;
+            if (!encode(row, mode, b, i & 1, all, &in))
+                continue;
+            done++;
+            row_bad += !run_case(m, mode, &in, b);
+        }
+        if (!done)
+            print_message("no form of %s (opcode %02x) in %d-bit code\n", r->name, r->opcode, 16 << mode);
+        rows += done != 0;
+        cases += done;
+        bad += row_bad;
+    }
+    print_message("%d-bit code: %llu rows, %llu comparisons, %llu rows the host lacks, %llu differences\n", 16 << mode, (unsigned long long)rows,
+                  (unsigned long long)cases, (unsigned long long)missing, (unsigned long long)bad);
+    assert_int_equal(bad, 0);
+    assert_true(cases > 0);
+}
+
+static void list_others(void)
+{
+    unsigned n = 0;
+    const char *last = "";
+    for (unsigned row = 0; row < isa_row_count; row++) {
+        const struct isa_row *r = &isa_rows[row];
+        if (r->kind == KIND_NONE || comparable(r->name))
+            continue;
+        n++;
+        if (strcmp(last, r->name))
+            print_message("%s ", r->name);
+        last = r->name;
+    }
+    print_message("\n%u rows above are not compared natively\n", n);
+}
+
+static bool unavailable(const char *what)
+{
+    print_message("native comparison unavailable: %s\n", what);
+    const char *off = getenv("SVMEMU_OFFLINE");
+    assert_true(off && *off == '1');
+    return true;
+}
+
+static void test_native(void **state)
+{
+    (void)state;
+    struct machine *m = calloc(1, sizeof *m);
+    assert_non_null(m);
+    struct fix *f = fix_new("max");
+    memcpy(&m->f, f, sizeof *f);
+    free(f);
+    m->f.c.view.bus = m->f.bus;
+    m->f.c.mmu.view = &m->f.c.view;
+    m->f.c.features = m->f.features;
+    m->f.c.clock = &m->f.clock;
+    assert_true(bus_add_ram(m->f.bus, REGION, SPAN, "region"));
+    struct phys_page pg;
+    assert_true(phys_lookup(&m->f.c.view, (struct spa){ REGION }, &pg));
+    m->ram = pg.host;
+    if (!setup_native() && unavailable("no memory at the fixed address"))
+        return;
+    compare_mode(m, MODE_64);
+    if (!setup_ldt() && unavailable("modify_ldt"))
+        return;
+    compare_mode(m, MODE_32);
+    compare_mode(m, MODE_16);
+    list_others();
+    mmu_free(&m->f.c.mmu);
+    bus_destroy(m->f.bus);
+    free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_native) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
