@@ -36,7 +36,8 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev={serial}
-display_library: nogui
+display_library: term
+sound: driver=dummy
 log: /dev/null
 panic: action=fatal
 error: action=ignore
@@ -52,7 +53,8 @@ def run(command, serial=None, stop_at_end=False):
     """Time of a process and its serial output; kills it once the guest printed its RESULT if asked to."""
     with tempfile.TemporaryFile() as out:
         start = time.perf_counter()
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL,
+                              start_new_session=True, env={**os.environ, "TERM": "vt100"}) as process:
             if not stop_at_end:
                 try:
                     process.wait(TIMEOUT)
@@ -62,14 +64,16 @@ def run(command, serial=None, stop_at_end=False):
             else:
                 while process.poll() is None:
                     if time.perf_counter() - start > TIMEOUT:
-                        process.kill()
+                        process.terminate()
                         raise Failed(f"no end after {TIMEOUT} s")
                     if os.path.exists(serial) and b"RESULT:" in open(serial, "rb").read():
-                        process.kill()
+                        process.terminate()  # script passes it on to its child
                         break
                     time.sleep(0.005)
         seconds = time.perf_counter() - start
         out.seek(0)
+        if serial and not os.path.exists(serial):
+            raise Failed("no serial output: it did not start")
         text = (open(serial, "rb") if serial else out).read().decode("latin-1").replace("\r", "")
     return seconds, text
 
@@ -137,7 +141,9 @@ class Bochs:
             f.write(BOCHSRC.format(memory=MEMORY_MIB, iso=self.iso(elf), serial=serial))
         with open(script, "w") as f:
             f.write("continue\n")
-        return run([self.program, "-q", "-f", rc, "-rc", script], serial=serial, stop_at_end=True)
+        # Debian has no "nogui": the terminal display (bochs-term) on a terminal of script's making.
+        return run(["script", "-qec", f"exec {self.program} -q -f {rc} -rc {script}", "/dev/null"], serial=serial,
+                   stop_at_end=True)
 
 
 def parse(text, guest):

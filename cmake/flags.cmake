@@ -2,7 +2,7 @@
 # One interface target carries the flags of every object of ours; consumers of the library get none of them.
 add_library(svmemu_flags INTERFACE)
 target_compile_features(svmemu_flags INTERFACE c_std_17)
-target_compile_definitions(svmemu_flags INTERFACE _GNU_SOURCE
+target_compile_definitions(svmemu_flags INTERFACE
     $<$<STREQUAL:${SVMEMU_STAMP},full>:SVMEMU_STAMP_FULL=1>
     $<$<STREQUAL:${SVMEMU_DISPATCH},tail>:SVMEMU_DISPATCH_TAIL=1>)
 target_compile_options(svmemu_flags INTERFACE -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes

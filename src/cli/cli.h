@@ -3,6 +3,9 @@
 #ifndef SVMEMU_CLI_CLI_H
 #define SVMEMU_CLI_CLI_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* POSIX in strict C17: signals, clocks, terminals */
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -362,7 +362,7 @@ static bool iret_real(struct vcpu *c, unsigned osz)
     if (!stack_pop_at(c, &rsp, osz, &off) || !stack_pop_at(c, &rsp, osz, &sel) || !stack_pop_at(c, &rsp, osz, &fl))
         return false;
     if (virt) {
-        /* Virtual-8086 mode extensions: IF goes to VIF, IF and IOPL stay. [APM2 8.2.4, 12.? VME] */
+        /* Virtual-8086 mode extensions: IF goes to VIF, IF and IOPL stay. [APM2 8.9] */
         if ((fl & FL_TF) || ((fl & FL_IF) && (c->st.rflags & FL_VIP)))
             return cpu_raise_err(c, EXC_GP, 0);
         fl = fl & FL_IF ? fl | FL_VIF : fl & ~(u64)FL_VIF;

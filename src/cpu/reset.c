@@ -30,8 +30,8 @@ static void reset_msrs(struct vcpu *c)
     s->apic_base = 0xFEE00800ull | (c->index == 0 ? 0x100 : 0);
     s->tsc_ratio = BIT(32);
     s->smbase = 0x30000;
-    s->mcg_ctl = 0;
-    s->debugctl = 0;
+    if (c->model && c->model->gen >= GEN_K10)
+        s->hwcr = BIT(24); /* TscFreqSel: the TSC counts at P0's frequency */
 }
 
 void cpu_reset(struct vcpu *c, bool init)

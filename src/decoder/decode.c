@@ -62,6 +62,7 @@ static bool read_vex(struct cursor *c, u8 op)
         c->map = (u8)(MAP_VEX1 + mmmmm - 1);
     }
     c->vvvv = ~b2 >> 3 & 15;
+    c->vvvv_used = c->vvvv != 0;
     if (c->mode != MODE_64) { /* R and X are 0 here (ModRM.mod was 11b), B and the top bit of vvvv are ignored */
         c->rex &= 8;
         c->vvvv &= 7;
@@ -125,8 +126,6 @@ static bool row_matches(const struct cursor *c, const struct isa_row *r, const u
     u32 lim = r->limits;
     if (r->prefix != MP_ANY && r->prefix != c->mp)
         return false;
-    if (lim & (c->mode == MODE_64 ? LIM_NO64 : LIM_O64))
-        return false;
     if ((lim & (LIM_W0 | LIM_W1)) && !(lim & (c->rex & 8 ? LIM_W1 : LIM_W0)))
         return false;
     if ((lim & (LIM_L0 | LIM_L1)) && !(lim & (c->in->vex_l ? LIM_L1 : LIM_L0)))
@@ -154,6 +153,8 @@ static bool find_row(struct cursor *c, const u64 *features)
     const u16 *list = dec_rows(map, in->opcode, &count);
     for (unsigned i = 0; i < count; i++) {
         const struct isa_row *r = &isa_rows[list[i]];
+        if (r->limits & (c->mode == MODE_64 ? LIM_NO64 : LIM_O64))
+            continue; /* before a ModRM byte is asked for that may lie beyond the page */
         if (r->modrm != MRM_NONE && !c->has_modrm) {
             if (!cur_u8(c, &in->modrm))
                 return false;
@@ -188,7 +189,7 @@ static bool decode(struct cursor *c, const u64 *features)
     if (!read_opcode(c) || !find_row(c, features))
         return false;
     const struct isa_row *r = &isa_rows[in->row];
-    if ((r->limits & LIM_VEXNDD) && c->vvvv != 0)
+    if ((r->limits & LIM_VEXNDD) && c->vvvv_used)
         return cur_fail(c, DEC_UD);
     dec_effective_size(c, r->limits);
     if (c->has_modrm && c->map != MAP_3DNOW && !dec_modrm(c, r->modrm == MRM_IGN))

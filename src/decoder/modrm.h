@@ -16,6 +16,7 @@ struct cursor {
     u8 mp;                  /* MP_NP..MP_F2: effective mandatory prefix */
     u8 map;
     u8 vvvv;
+    bool vvvv_used; /* the raw field is not 1111b: #UD where no operand uses it */
     bool has_modrm, has_imm, has_is4;
     u8 is4;
 };

@@ -92,6 +92,7 @@ static bool deliver_ivt(struct vcpu *c, const struct event *ev, u64 table, u64 f
     stack_commit(c, rsp);
     seg_load_real(c, SEG_CS, (u16)sel);
     c->st.rip = off;
+    cpu_update_mode(c);
     return true;
 }
 
@@ -255,7 +256,7 @@ static bool push_frame(struct vcpu *c, const struct event *ev, struct frame *f, 
 
 static bool deliver_idt(struct vcpu *c, const struct event *ev)
 {
-    struct gate g;
+    struct gate g = { 0 };
     struct desc d;
     u64 dlin, rsp = c->st.gpr[RSP];
     bool lm = cpu_long(c), v86 = cpu_vm86(c);
@@ -327,6 +328,7 @@ static bool deliver_idt(struct vcpu *c, const struct event *ev)
     c->st.cpl = (u8)new_cpl;
     c->st.rip = target;
     cpu_set_rflags(c, fl);
+    cpu_update_mode(c);
     return true;
 }
 

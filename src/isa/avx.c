@@ -526,3 +526,7 @@ INSN(VEX2, BE, 66, MRM, vfnmsub231ps, Vx Hx Wx, CALC AVX W0 F:FMA, _, _, vec, ge
 INSN(VEX2, BF, 66, MRM, vfnmsub231ss, Vo Ho Wd, CALC AVX W0 F:FMA, _, _, vec, gen)
 INSN(VEX2, BE, 66, MRM, vfnmsub231pd, Vx Hx Wx, CALC AVX W1 F:FMA, _, _, vec, gen)
 INSN(VEX2, BF, 66, MRM, vfnmsub231sd, Vo Ho Wq, CALC AVX W1 F:FMA, _, _, vec, gen)
+
+/* MXCSR */
+INSN(VEX1, AE, NP, /2m, vldmxcsr, Md, CALC AVX L0 F:AVX, _, _, vec, gen)
+INSN(VEX1, AE, NP, /3m, vstmxcsr, Md, CALC AVX L0 F:AVX, _, _, vec, gen)

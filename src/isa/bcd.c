@@ -2,11 +2,12 @@
 /* Decimal adjustment, outside 64-bit mode only. [APM3 AAA..DAS] */
 #include "isa/isa.h"
 
-/* AL := v; SF, ZF, PF from it. Flags the manual leaves undefined: OF 0. */
-static bool bcd_al(struct vcpu *c, u64 v, bool cf, bool af)
+/* AL and the flags of old -> v; the flags the manual leaves undefined are those of the last addition or subtraction inside (AMD). */
+static bool bcd_al(struct vcpu *c, u64 old, u64 v, bool sub, bool cf, bool af)
 {
+    bool of = (sub ? old & ~v : ~old & v) >> 7 & 1;
     gpr_set(c, RAX, 1, v);
-    flags_explicit(&c->fl, 1, v, cf, false, af);
+    flags_explicit(&c->fl, 1, v, cf, of, af);
     return true;
 }
 
@@ -14,10 +15,11 @@ static bool ascii_adjust(struct vcpu *c, bool sub)
 {
     u64 ax = (u16)c->st.gpr[RAX];
     bool fix = (ax & 15) > 9 || flag_af(&c->fl);
+    u64 n = fix ? 6 : 0;
+    bcd_al(c, ax, sub ? ax - n : ax + n, sub, fix, fix);
     if (fix)
         ax = sub ? ax - 0x106 : ax + 0x106;
     gpr_set(c, RAX, 2, ax & 0xFF0F);
-    flags_explicit(&c->fl, 1, ax & 15, fix, false, fix);
     return true;
 }
 
@@ -46,7 +48,7 @@ static bool decimal_adjust(struct vcpu *c, bool sub)
     }
     if (high)
         al = sub ? (u8)(al - 0x60) : (u8)(al + 0x60);
-    return bcd_al(c, al, out, af);
+    return bcd_al(c, old, al, sub, out, af);
 }
 
 INSN(ONE, 27, _, _, daa, _, NO64, w:OSZAPC u:O r:AC, _, bcd, gen)
@@ -70,15 +72,16 @@ SYS(aam)
     if (!base)
         return cpu_raise(c, EXC_DE);
     gpr_set(c, RAX, 2, (u64)(al / base) << 8);
-    return bcd_al(c, al % base, false, false);
+    return bcd_al(c, 0, al % base, true, false, false);
 }
 
 INSN(ONE, D5, _, _, aad, Ib, NO64, w:OSZAPC u:OAC, _, bcd, gen)
 SYS(aad)
 {
-    u8 al = (u8)(c->st.gpr[RAX] + (c->st.gpr[RAX] >> 8 & 0xFF) * (u8)in->imm);
-    gpr_set(c, RAX, 2, 0);
-    return bcd_al(c, al, false, false);
+    u64 al = (u8)c->st.gpr[RAX], add = (c->st.gpr[RAX] >> 8 & 0xFF) * (u8)in->imm;
+    gpr_set(c, RAX, 2, (u8)(al + add));
+    flags_add(&c->fl, 1, al, add, al + add); /* OF, AF and CF, undefined, too (AMD) */
+    return true;
 }
 
 INSN(ONE, D6, _, _, salc, _, NO64, r:C, _, alu, gen)

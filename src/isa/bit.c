@@ -99,9 +99,11 @@ static bool scan(struct vcpu *c, const struct insn *in, bool reverse)
     u64 v;
     if (!op_read(c, in, 1, &v))
         return false;
+    u64 r = !v ? 0 : reverse ? 63 - (u64)__builtin_clzll(v) : (u64)__builtin_ctzll(v);
     if (v)
-        gpr_set(c, in->op[0].reg, in->op[0].size, reverse ? 63 - (u64)__builtin_clzll(v) : (u64)__builtin_ctzll(v));
-    flags_put(&c->fl, v ? 0 : FL_ZF, FL_ZF);
+        gpr_set(c, in->op[0].reg, in->op[0].size, r);
+    /* Undefined flags as on AMD: PF from the result, the rest 0. */
+    flags_put(&c->fl, (v ? 0 : FL_ZF) | (__builtin_parity((u8)r) ? 0 : FL_PF), FL_ARITH);
     return true;
 }
 
@@ -128,10 +130,11 @@ ALU(popcnt)
     return r;
 }
 
+/* The undefined flags as on AMD: OF stays, SF, AF and PF are 0. */
 static inline u64 count_flags(struct flags *f, unsigned width, u64 v, u64 r)
 {
     if (f)
-        flags_put(f, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF), FL_CF | FL_ZF);
+        flags_put(f, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF), FL_ARITH & ~FL_OF);
     (void)width;
     return r;
 }
@@ -164,18 +167,21 @@ static bool shift_double(struct vcpu *c, const struct insn *in, bool left)
     n &= w == 8 ? 63 : 31;
     if (!n)
         return op_write(c, in, 0, dst);
-    bool cf;
+    bool cf, last; /* last: the bit shifted out last */
     if (w == 2) { /* dst:src:dst, shifted by up to 31 */
         u64 all = left ? dst << 32 | src << 16 | src : src << 32 | src << 16 | dst;
         r = left ? (all << n) >> 32 & 0xFFFF : all >> n & 0xFFFF;
-        cf = n <= 16 && (left ? all << n >> 48 & 1 : all >> (n - 1) & 1);
+        last = left ? all << n >> 48 & 1 : all >> (n - 1) & 1;
+        cf = n <= 16 && last;
     } else {
         r = left ? dst << n | src >> (size - n) : dst >> n | src << (size - n);
-        cf = left ? dst >> (size - n) & 1 : dst >> (n - 1) & 1;
+        cf = last = left ? dst >> (size - n) & 1 : dst >> (n - 1) & 1;
     }
     if (!op_write(c, in, 0, r))
         return false;
-    flags_explicit(&c->fl, w, r, cf, (r ^ dst) >> (size - 1) & 1, true);
+    /* OF as the last step of a shift by one would set it; 16 bits to the left: from first and last value. */
+    bool of = !left ? (r >> (size - 1) ^ r >> (size - 2)) & 1 : w == 2 ? (r ^ dst) >> 15 & 1 : (r >> (size - 1) & 1) ^ last;
+    flags_explicit(&c->fl, w, r, cf, of, true);
     return true;
 }
 

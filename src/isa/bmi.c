@@ -15,7 +15,8 @@ ALU(bextr)
     unsigned start = b & 255, len = b >> 8 & 255;
     u64 v = start >= 8 * width ? 0 : zext(a, width) >> start;
     u64 r = len >= 64 ? v : v & ((1ull << len) - 1);
-    flags_logic(f, width, r);
+    if (f)
+        flags_set(f, FL_AF | (r ? 0 : FL_ZF) | (__builtin_parity((u8)r) ? 0 : FL_PF)); /* SF, AF, PF are undefined: so on AMD */
     return r;
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* MONITOR, MWAIT and their user-level forms. The armed line is a system-physical address of 64 bytes; a wait ends with an event or, by
- * the machine's check, with a write to the line. [APM3 MONITOR, MWAIT, MONITORX, MWAITX] */
+/* MONITOR, MWAIT and their user-level forms. [APM3 MONITOR, MWAIT, MONITORX, MWAITX]
+ *
+ * Writes to the armed line are not watched. A wait may end at any time without a cause, so where another vCPU could write, it ends by itself
+ * after a short time and software looks again; a lone vCPU sleeps until an event (a write by a device then comes with its interrupt). */
 #include "cpu/internal.h"
 #include "isa/isa.h"
+
+enum { SHARED_WAIT_CYCLES = 2000 };
 
 static bool monitor(struct vcpu *c, const struct insn *in)
 {
@@ -38,6 +42,10 @@ static bool mwait(struct vcpu *c, u32 allowed)
     c->st.monitor_addr = ~0ull;
     if ((ext & 1) && !(c->st.rflags & FL_IF))
         return true;
+    if (c->cpus > 1) {
+        cpu_charge(c, SHARED_WAIT_CYCLES * TICKS_PER_CYCLE);
+        return true;
+    }
     c->st.activity = ACT_MWAIT;
     c->attn |= ATTN_EVENT;
     return true;

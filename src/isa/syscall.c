@@ -41,12 +41,14 @@ SYS(syscall)
     return true;
 }
 
-INSN(0F, 07, _, _, sysret, _, PM CPL0 END F:SYSCALL, _, _, syscall, gen)
+INSN(0F, 07, _, _, sysret, _, PM END F:SYSCALL, _, _, syscall, gen)
 SYS(sysret)
 {
     u16 base = (u16)(c->st.star >> 48);
     if (!(c->st.efer & EFER_SCE))
         return cpu_raise(c, EXC_UD);
+    if (c->st.cpl)
+        return cpu_raise_err(c, EXC_GP, 0);
     bool from64 = cpu_code64(c), to64 = from64 && in->osz == 8;
     u64 target = to64 ? c->st.gpr[RCX] : (u32)c->st.gpr[RCX];
     u64 fl = from64 ? c->st.gpr[R11] & FL_ALL & ~(u64)(FL_RF | FL_VM) : cpu_rflags(c) | FL_IF;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #define ACPI_SPA 0xE0000u
-#define ACPI_SPACE 0x1F000u
-#define STUB_IRET 0xFF53u /* offsets in segment F000h */
-#define STUB_CARRY 0xFF60u
+#define ACPI_SPACE 0x10000u
+#define STUB_IRET 0x0100u /* offsets in segment F000h */
+#define STUB_CARRY 0x0110u
 
 static void put(struct svmemu *m, u64 pa, const void *data, size_t len)
 {
@@ -43,7 +43,7 @@ static void put_bda(struct svmemu *m)
 
 static enum svmemu_status put_acpi(struct svmemu *m)
 {
-    const struct acpi_cfg cfg = { .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true };
+    const struct acpi_cfg cfg = { .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = (u8)m->vcpus };
     size_t rsdp;
     u8 *buf = calloc(1, ACPI_SPACE);
     if (!buf)
@@ -52,7 +52,7 @@ static enum svmemu_status put_acpi(struct svmemu *m)
     if (n)
         put(m, ACPI_SPA, buf, n);
     free(buf);
-    return n ? SVMEMU_OK : machine_fail(m, SVMEMU_TOO_LARGE, "the ACPI tables do not fit E0000h-FEFFFh");
+    return n ? SVMEMU_OK : machine_fail(m, SVMEMU_TOO_LARGE, "the ACPI tables do not fit E0000h-EFFFFh");
 }
 
 /* All memory write-back but the VGA window and the top of the first 4 GiB, where devices live. */

@@ -115,6 +115,7 @@ enum svmemu_status read_file(struct svmemu *m, const char *path, struct blob *ou
     return machine_fail(m, SVMEMU_FILE, "%.200s: %s", path, big ? "larger than 4 GiB" : strerror(err));
 }
 
+#ifdef SVMEMU_LOADERS
 /* l->file holds the unpacked file. */
 static enum svmemu_status load_known(struct loader *l)
 {
@@ -165,6 +166,15 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
     free(owned.data);
     return s;
 }
+#else
+enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len, const struct svmemu_load *load)
+{
+    (void)data;
+    (void)len;
+    (void)load;
+    return machine_fail(m, SVMEMU_UNSUPPORTED, "%.100s: this libsvmemu was built without loaders", name ? name : "guest");
+}
+#endif
 
 enum svmemu_status svmemu_load_file(struct svmemu *m, const char *path, const struct svmemu_load *load)
 {

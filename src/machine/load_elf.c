@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #define NOTE_PHYS32_ENTRY 18
+#define FIRMWARE_END 0xF1000u /* above it linkers like to place ELF headers of programs at 1 MiB */
 
 static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, size_t idx, bool dry, struct elf_image *img)
 {
@@ -29,8 +30,8 @@ static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, siz
     if (pa < LOADER_STACK && pa + p->p_memsz > LOADER_AREA)
         return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps the loader's area %llXh-%llXh", idx, (unsigned long long)pa,
                          (unsigned long long)LOADER_AREA, (unsigned long long)LOADER_STACK);
-    if (pa < 0x100000 && pa + p->p_memsz > 0x9FC00)
-        return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps firmware memory 9FC00h-FFFFFh", idx, (unsigned long long)pa);
+    if (pa < FIRMWARE_END && pa + p->p_memsz > 0x9FC00)
+        return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps firmware memory 9FC00h-F0FFFh", idx, (unsigned long long)pa);
     if (pa < img->low)
         img->low = pa;
     if (pa + p->p_memsz > img->high)

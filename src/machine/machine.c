@@ -246,6 +246,7 @@ static bool create_parts(struct svmemu *m)
     const struct apic_out out = {
         .ctx = m, .set_intr = apic_intr, .nmi = apic_nmi, .smi = apic_smi, .init = apic_init, .sipi = apic_sipi,
         .pic_ack = m->cfg.flags & SVMEMU_PC ? pc_pic_ack : NULL, .base_changed = apic_base_changed,
+        .eoi = m->cfg.flags & SVMEMU_PC ? pc_apic_eoi : NULL,
     };
     const struct exec_config xc = { .blocks_off = m->cfg.blocks_off, .generic_only = m->cfg.generic_only };
     m->ops = (struct machine_cpu_ops){

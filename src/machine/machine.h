@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "apic/lapic.h"
+#include "apic/ioapic.h"
 #include "apic/pic.h"
 #include "cpu/cpuid.h"
 #include "dev/kbc.h"
@@ -24,6 +25,7 @@ enum { MACHINE_MAX_VCPUS = 64 };
 
 struct pc {
     struct pic pic;
+    struct ioapic ioapic;
     struct pit pit;
     struct rtc rtc;
     struct uart uart;
@@ -81,6 +83,7 @@ void machine_cpu_changed(struct vcpu *c);
 bool pc_create(struct svmemu *m);
 void pc_reset(struct svmemu *m);
 int pc_pic_ack(void *ctx);
+void pc_apic_eoi(void *ctx, u8 vector);
 
 /* firmware.c: what a PC BIOS leaves in memory and devices [docs: entry states]. */
 enum svmemu_status firmware_setup(struct svmemu *m);

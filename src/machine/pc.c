@@ -18,6 +18,21 @@ static void pic_int(void *ctx, unsigned n, bool level)
     apic_bus_set_intr(&m->apics, level);
 }
 
+/* ISA lines go to both controllers; the timer's line 0 is pin 2 of the I/O APIC, as the MADT's override says. */
+static void isa_irq(void *ctx, unsigned n, bool level)
+{
+    struct pc *p = ctx;
+    pic_set_irq(&p->pic, n, level);
+    ioapic_set_pin(&p->ioapic, n == 0 ? 2 : n, level);
+}
+
+void pc_apic_eoi(void *ctx, u8 vector)
+{
+    struct svmemu *m = ctx;
+    if (m->pc)
+        ioapic_eoi(&m->pc->ioapic, vector);
+}
+
 static void a20_from_kbc(void *ctx, bool on)
 {
     struct svmemu *m = ctx;
@@ -80,8 +95,9 @@ bool pc_create(struct svmemu *m)
     if (!p)
         return false;
     m->pc = p;
-#define IRQ(line) ((struct irq_line){ .set = pic_set_irq, .ctx = &p->pic, .n = (line) })
+#define IRQ(line) ((struct irq_line){ .set = isa_irq, .ctx = p, .n = (line) })
     if (!pic_init(&p->pic, m->bus, (struct irq_line){ .set = pic_int, .ctx = m }) ||
+        !ioapic_init(&p->ioapic, m->bus, &m->apics, IOAPIC_DEFAULT_SPA, (u8)m->vcpus) ||
         !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
         !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
         !pmtimer_init(&p->pm, m->bus, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m) ||
@@ -97,6 +113,7 @@ void pc_reset(struct svmemu *m)
 {
     struct pc *p = m->pc;
     pic_reset(&p->pic);
+    ioapic_reset(&p->ioapic);
     pit_reset(&p->pit);
     rtc_reset(&p->rtc);
     uart_reset(&p->uart);
@@ -111,7 +128,7 @@ enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
         return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no interrupt controller with legacy lines");
     if (line > 15)
         return machine_fail(m, SVMEMU_ARGUMENT, "interrupt line %u: there are 0 to 15", line);
-    pic_set_irq(&m->pc->pic, line, level);
+    isa_irq(m->pc, line, level);
     return SVMEMU_OK;
 }
 

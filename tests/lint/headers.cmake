@@ -12,7 +12,7 @@ foreach(header IN LISTS headers)
     if(NOT header MATCHES "^${ROOT}/include/")
         list(APPEND dirs -I${ROOT}/src -I${BUILD})
     endif()
-    execute_process(COMMAND ${CC} -std=c17 -D_GNU_SOURCE -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function
+    execute_process(COMMAND ${CC} -std=c17 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function
         -Wno-unused-const-variable ${dirs} -include ${header} -x c /dev/null RESULT_VARIABLE result ERROR_VARIABLE error)
     if(NOT result EQUAL 0)
         message(SEND_ERROR "${header} does not compile alone:\n${error}")

@@ -6,7 +6,9 @@
  * 16-bit code CS, DS, ES and SS have the region's base and a limit of FFFFh. The stub loads flags and registers, jumps to the
  * instruction, and a jump behind it (or the signal handler) leads to the exit stub that saves them. */
 #define _GNU_SOURCE
+#ifdef __x86_64__
 #include <asm/ldt.h>
+#include <cpuid.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -182,6 +184,7 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
 {
     const struct isa_row *r = &isa_rows[row];
     unsigned n = 0, esc = r->map;
+    bool lea = !strcmp(r->name, "lea"); /* any address form, since nothing is accessed */
     u64 x = rnd();
     u8 modrm = (u8)(rnd() & 0x3F), rm = 0;
     bool w = (r->limits & LIM_W1) || (!(r->limits & LIM_W0) && (x & 1));
@@ -189,15 +192,15 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
     if (esc < MAP_VEX1) {
         if (r->prefix == MP_66 || (r->prefix == MP_ANY && (x & 12) == 0))
             b[n++] = 0x66;
-        if ((r->limits & LIM_REP) && (x & 16))
+        if (((r->limits & LIM_REP) || lea) && (x & 16))
             b[n++] = 0x67;
         if (r->prefix == MP_F3 || r->prefix == MP_F2)
             b[n++] = r->prefix == MP_F3 ? 0xF3 : 0xF2;
         else if ((r->limits & LIM_REP) && (x & 0x60))
             b[n++] = x & 0x20 ? 0xF3 : 0xF2;
         if (mode == MODE_64 && (w || (x & 0x100)))
-            b[n++] = (u8)(0x40 | (w ? 8 : 0) | (x >> 9 & 5) | (mem ? 0 : x >> 9 & 1));
-        if (n && mem && (b[n - 1] & 0xF0) == 0x40)
+            b[n++] = (u8)(0x40 | (w ? 8 : 0) | (x >> 9 & 5) | (x >> 9 & 3));
+        if (mode == MODE_64 && n && mem && !lea && (b[n - 1] & 0xF0) == 0x40)
             b[n - 1] &= (u8)~3;
         if (esc >= MAP_0F)
             b[n++] = 0x0F;
@@ -216,7 +219,9 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
     unsigned op_at = n - 1;
     enum dec_status st = DEC_UD;
     for (unsigned t = 0; t < 200 && st != DEC_OK; t++) {
-        if (mem) {
+        if (lea) {
+            b[n] = (u8)(modrm | rnd() % 3 << 6);
+        } else if (mem) {
             rm = mode == MODE_16 ? 6 : mode == MODE_32 ? 5 : 4;
             b[n] = (u8)((modrm & 0x38) | rm);
             unsigned k = n + 1;
@@ -226,7 +231,7 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
         } else {
             b[n] = (u8)(0xC0 | modrm);
         }
-        modrm = (u8)rnd();
+        modrm = rnd() & 0x3F;
         st = decode_insn(b, 15, mode, features, in);
         if (st == DEC_OK && in->row == row)
             break;
@@ -374,19 +379,22 @@ static bool comparable(const char *name)
     return strstr(list, key) != NULL;
 }
 
-static bool host_has(const u64 *all, unsigned feature)
+static bool host_has(unsigned feature)
 {
-    (void)all;
-    __builtin_cpu_init();
+    unsigned a, b = 0, c1 = 0, b7 = 0, c81 = 0, d;
+    __get_cpuid(1, &a, &b, &c1, &d);
+    __get_cpuid(0x80000001, &a, &b, &c81, &d);
+    __get_cpuid_count(7, 0, &a, &b7, &b, &d);
     switch (feature) {
-    case FEAT_BMI1: return __builtin_cpu_supports("bmi");
-    case FEAT_BMI2: return __builtin_cpu_supports("bmi2");
-    case FEAT_POPCNT: return __builtin_cpu_supports("popcnt");
-    case FEAT_LZCNT: return __builtin_cpu_supports("lzcnt");
-    case FEAT_ADX: return __builtin_cpu_supports("adx");
-    case FEAT_MOVBE: return __builtin_cpu_supports("movbe");
-    case FEAT_SSE42: return __builtin_cpu_supports("sse4.2");
-    default: return true;
+    case FEAT_BMI1: return b7 >> 3 & 1;
+    case FEAT_BMI2: return b7 >> 8 & 1;
+    case FEAT_ADX: return b7 >> 19 & 1;
+    case FEAT_POPCNT: return c1 >> 23 & 1;
+    case FEAT_MOVBE: return c1 >> 22 & 1;
+    case FEAT_SSE42: return c1 >> 20 & 1;
+    case FEAT_CX16: return c1 >> 13 & 1;
+    case FEAT_LZCNT: return c81 >> 5 & 1;
+    default: return true; /* every 64-bit processor has the rest */
     }
 }
 
@@ -400,7 +408,7 @@ static void compare_mode(struct machine *m, enum dec_mode mode)
         const struct isa_row *r = &isa_rows[row];
         if (r->kind == KIND_NONE || !comparable(r->name) || ((r->limits & LIM_NO64) && mode == MODE_64) || ((r->limits & LIM_O64) && mode != MODE_64))
             continue;
-        if (!host_has(all, r->feature)) {
+        if (!host_has(r->feature)) {
             print_message("host lacks the feature of %s\n", r->name);
             missing++;
             continue;
@@ -422,7 +430,8 @@ static void compare_mode(struct machine *m, enum dec_mode mode)
     }
     print_message("%d-bit code: %llu rows, %llu comparisons, %llu rows the host lacks, %llu differences\n", 16 << mode, (unsigned long long)rows,
                   (unsigned long long)cases, (unsigned long long)missing, (unsigned long long)bad);
-    assert_int_equal(bad, 0);
+    if (!getenv("SVMEMU_UNDEF")) /* a survey of undefined flags, not a test */
+        assert_int_equal(bad, 0);
     assert_true(cases > 0);
 }
 
@@ -439,7 +448,8 @@ static void list_others(void)
             print_message("%s ", r->name);
         last = r->name;
     }
-    print_message("\n%u rows above are not compared natively\n", n);
+    print_message("\n%u rows above are not compared natively: system instructions and control transfers (cpu_*.c, exec and guest tests), random "
+                  "numbers\n", n);
 }
 
 static bool unavailable(const char *what)
@@ -484,3 +494,9 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_native) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+#else
+int main(void)
+{
+    return 0; /* no host to compare with */
+}
+#endif
