@@ -147,7 +147,8 @@ static void latch_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
     struct sysport *d = ctx;
     (void)cpu;
     if (off + width <= 4)
-        store_le(d->s.testlatch + off, width, value);
+        for (unsigned i = 0; i < width; i++)
+            d->s.testlatch[off + i] = (u8)(value >> 8 * i);
 }
 
 static void gsi_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)

@@ -1,8 +1,34 @@
 // SPDX-License-Identifier: MIT
 /* Lowering: from a decoded instruction to the ops of a block. What has no stamped form becomes one op_generic. */
-#include "isa/stamped.h"
+#include "exec/private.h"
 
 #include <stdlib.h>
+
+#if !SVMEMU_STAMP_FULL
+
+/* Debug, sanitizer, coverage and fuzz builds: generic handlers only. */
+u16 *lower_classes(void)
+{
+    return calloc(isa_row_count, sizeof(u16));
+}
+
+unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
+                    unsigned page_off)
+{
+    (void)e, (void)c, (void)mode, (void)record, (void)page_off;
+    return lower_generic(in, out, last);
+}
+
+void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record)
+{
+    (void)e, (void)run, (void)mode;
+    for (unsigned i = 0; i < n; i++)
+        record[i] = true;
+}
+
+#else
+
+#include "isa/stamped.h"
 
 /* Class in the high byte, index into the class's table in the low byte. */
 enum {
@@ -326,3 +352,5 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
             live = true;
     }
 }
+
+#endif

@@ -5,7 +5,7 @@ typedef unsigned long u64;
 typedef long i64;
 
 enum {
-    SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_mmap = 9, SYS_munmap = 11, SYS_pipe = 22,
+    SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_mmap = 9, SYS_munmap = 11, SYS_ioctl = 16, SYS_pipe = 22,
     SYS_fork = 57, SYS_exit = 60, SYS_wait4 = 61, SYS_uname = 63, SYS_mkdir = 83, SYS_mount = 165, SYS_reboot = 169,
     SYS_ioperm = 173, SYS_sync = 162, SYS_clock_gettime = 228, SYS_getpid = 39, SYS_nanosleep = 35,
 };
@@ -111,6 +111,7 @@ static void check_clock(void)
 static void finish(void)
 {
     print(failures ? "init: RESULT: FAIL\n" : "init: RESULT: PASS\n");
+    sys(SYS_ioctl, 1, 0x5409 /* TCSBRK */, 1, 0, 0, 0); /* wait until the UART has sent everything */
     if (sys(SYS_ioperm, 0xf4, 4, 1, 0, 0, 0) == 0)
         __asm__ volatile("outl %0, %1" : : "a"(failures ? 0x11 : 0x10), "Nd"((unsigned short)0xf4));
     sys(SYS_reboot, 0xfee1dead, 672274793, 0x4321fedc, 0, 0, 0); /* LINUX_REBOOT_CMD_POWER_OFF */
