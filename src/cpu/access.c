@@ -187,8 +187,20 @@ static u8 *fast_write(const struct vcpu *c, u64 lin, unsigned width)
 
 /* ---- by linear address ---- */
 
+/* Whether the table of the current context answers for this access: an implicit supervisor access at CPL 3, or one that AC must not
+ * relieve of SMAP, has other permissions. */
+static bool context_serves(const struct vcpu *c, unsigned acc)
+{
+    return !(acc & ACC_SYS) || (c->st.cpl < 3 && !((c->st.cr4 & CR4_SMAP) && (c->st.rflags & FL_AC)));
+}
+
 bool lin_read(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 *v)
 {
+    const u8 *host = context_serves(c, acc) ? fast_read(c, lin, width) : NULL;
+    if (host) {
+        *v = load_le(host, width);
+        return true;
+    }
     u8 b[8] = { 0 };
     if (!read_bytes(c, lin_cut(c, lin), width, acc, b))
         return false;
@@ -198,6 +210,11 @@ bool lin_read(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 *v)
 
 bool lin_write(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 v)
 {
+    u8 *host = context_serves(c, acc) ? fast_write(c, lin, width) : NULL;
+    if (host) {
+        store_le(host, width, v);
+        return true;
+    }
     u8 b[8];
     store_le(b, 8, v);
     return write_bytes(c, lin_cut(c, lin), width, acc, b);
@@ -206,6 +223,8 @@ bool lin_write(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 v)
 bool lin_probe(struct vcpu *c, u64 lin, unsigned len, unsigned acc)
 {
     unsigned a = (acc & ACC_KIND) == ACC_W ? acc | ACC_PROBE : acc;
+    if (context_serves(c, acc) && ((acc & ACC_KIND) == ACC_W ? fast_write(c, lin, len) : fast_read(c, lin, len)))
+        return true;
     for (u64 done = 0; done < len;) {
         struct mmu_xl xl;
         u64 at = cpu_code64(c) || (acc & ACC_SYS) ? lin_cut(c, lin + done) : (u32)(lin + done);

@@ -58,6 +58,7 @@ struct jump_entry {
     u32 block, pad;
 };
 #define JUMP_BITS 12
+#define FETCH_ENTRIES 16u
 
 struct exec_cpu {
     struct exec *e;
@@ -65,8 +66,12 @@ struct exec_cpu {
     i64 rest;           /* packed charge of the running block behind the running instruction */
     struct jump_entry jump[1u << JUMP_BITS];
     u32 mode;           /* current mode key */
-    u64 old_rip;
-    u32 contributory;   /* deliver: vector being delivered */
+    /* the last fetch translations: good for their page as long as the context's identity is the same */
+    struct fetch_entry {
+        struct mmu_xl xl;
+        u64 page;
+        u32 ctx;
+    } fetch[FETCH_ENTRIES];
     u64 chain[4];       /* last exceptions: vec | err << 8, for the triple-fault report */
     unsigned nchain;
 };
@@ -119,7 +124,7 @@ static inline u64 jump_key(const struct vcpu *c)
 }
 static inline struct jump_entry *jump_slot(struct exec_cpu *x, u64 rip)
 {
-    return &x->jump[(rip ^ rip >> JUMP_BITS) & ((1u << JUMP_BITS) - 1)];
+    return &x->jump[rip * 0x9E3779B97F4A7C15ull >> (64 - JUMP_BITS)];
 }
 
 /* deliver.c */

@@ -304,11 +304,29 @@ static void enter_block(struct exec *e, struct vcpu *c, u32 id)
 #endif
 }
 
+/* Fetch translation of a linear address; the pages last used are remembered. False: it faults, step() raises it. */
+static bool fetch_translate(struct vcpu *c, u64 lin, struct mmu_xl *out)
+{
+    u64 page = lin & ~(u64)PAGE_MASK;
+    struct fetch_entry *e = &c->exec->fetch[(page >> PAGE_SHIFT ^ c->mmu.ctx_id) % FETCH_ENTRIES];
+    struct mmu_fault f;
+    if (e->page != page || e->ctx != c->mmu.ctx_id || !e->xl.host) {
+        e->xl.host = NULL;
+        if (!mmu_translate(&c->mmu, (struct gva){ page }, ACC_X, &e->xl, &f))
+            return false;
+        e->page = page;
+        e->ctx = c->mmu.ctx_id;
+    }
+    *out = e->xl;
+    if (out->host)
+        out->host += lin & PAGE_MASK;
+    return true;
+}
+
 /* One instruction or one run of blocks. */
 static void advance(struct exec *e, struct vcpu *c)
 {
     struct mmu_xl xl;
-    struct mmu_fault f;
     u32 id = BLOCK_NONE;
     if (c->attn & ATTN_MODE || c->exec->mode == 0)
         c->exec->mode = exec_mode_key(c);
@@ -319,7 +337,7 @@ static void advance(struct exec *e, struct vcpu *c)
         if (!cpu_code64(c))
             lin = (u32)lin;
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
-            mmu_translate(&c->mmu, (struct gva){ lin }, ACC_X, &xl, &f))
+            fetch_translate(c, lin, &xl))
             id = block_find_or_make(e, c, &xl, c->st.rip);
     }
     if (id == BLOCK_NONE || e->blocks[id].charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT)

@@ -33,7 +33,7 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
 /* Class in the high byte, index into the class's table in the low byte. */
 enum {
     LC_NONE, LC_ALU, LC_TST, LC_UN, LC_SHIFT, LC_MOV, LC_MOVZX, LC_MOVSX, LC_LEA, LC_PUSH, LC_POP, LC_JMP, LC_CALL, LC_RET, LC_JCC,
-    LC_SETCC, LC_CMOV, LC_NOP,
+    LC_SETCC, LC_CMOV, LC_NOP, LC_IMUL,
 };
 #define LC(cls, idx) ((u16)((cls) << 8 | (idx)))
 
@@ -48,6 +48,7 @@ static const struct {
     { "mov", LC(LC_MOV, 0) }, { "movzx", LC(LC_MOVZX, 0) }, { "movsx", LC(LC_MOVSX, 0) }, { "movsxd", LC(LC_MOVSX, 0) },
     { "lea", LC(LC_LEA, 0) }, { "push", LC(LC_PUSH, 0) }, { "pop", LC(LC_POP, 0) }, { "jmp", LC(LC_JMP, 0) }, { "call", LC(LC_CALL, 0) },
     { "ret", LC(LC_RET, 0) }, { "jcc", LC(LC_JCC, 0) }, { "setcc", LC(LC_SETCC, 0) }, { "cmovcc", LC(LC_CMOV, 0) }, { "nop", LC(LC_NOP, 0) },
+    { "imul", LC(LC_IMUL, 0) },
 };
 
 u16 *lower_classes(void)
@@ -165,6 +166,13 @@ static unsigned lower_branch(struct exec *e, unsigned cls, const struct insn *in
     if (in->op[0].kind == OPK_GPR && m64 && in->op[0].size == 8 && cls != LC_JCC) {
         *out = (struct op){ .fn = cls == LC_JMP ? jmp_r : call_r, .imm = page_off + in->len, .r0 = reg_off(&in->op[0]) };
         return 1;
+    }
+    if (in->op[0].kind == OPK_MEM && m64 && in->op[0].size == 8 && in->osz == 8 && cls != LC_JCC) {
+        struct op o = { .fn = cls == LC_JMP ? jmp_m : call_m, .imm = page_off + in->len }, *at = out;
+        if (!lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+            return 0;
+        *at++ = o;
+        return (unsigned)(at - out);
     }
     if (in->op[0].kind != OPK_REL || !near_target(in, mode, page_off, &disp))
         return 0;
@@ -284,6 +292,15 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
     case LC_NOP:
         o.fn = fence_op;
         break;
+    case LC_IMUL:
+        if (w < 4 || (in->nops == 3 && in->op[1].kind != OPK_GPR))
+            return 0;
+        o.r1 = in->op[1].kind == OPK_GPR ? reg_off(&in->op[1]) : 0;
+        o.imm = in->imm;
+        if (in->op[1].kind == OPK_MEM && !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+            return 0;
+        o.fn = imul_tab[w == 8][in->nops == 3 ? IMUL_RRI : in->op[1].kind == OPK_GPR ? IMUL_RR : IMUL_RM];
+        break;
     default: return 0;
     }
     *at++ = o;
@@ -332,7 +349,8 @@ static bool silent(unsigned cls, const struct insn *in)
 
 static bool reads_flags(unsigned cls, unsigned idx)
 {
-    return (cls == LC_ALU && idx >= 5) || (cls == LC_UN && idx < 2) || cls == LC_SHIFT || cls == LC_SETCC || cls == LC_CMOV;
+    return (cls == LC_ALU && idx >= 5) || (cls == LC_UN && idx < 2) || cls == LC_SHIFT || cls == LC_SETCC || cls == LC_CMOV ||
+           cls == LC_IMUL;
 }
 
 /* A flag write may be dropped only if nothing before the next full writer can fault, exit, trap or be stopped at. The block's end

@@ -143,6 +143,25 @@ SH_LIST(SH_W)
 #define SH_TAB(n) { { n##_i_1, n##_c_1 }, { n##_i_2, n##_c_2 }, { n##_i_4, n##_c_4 }, { n##_i_8, n##_c_8 } },
 static op_fn *const sh_tab[][4][2] = { SH_LIST(SH_TAB) };
 
+/* ---- signed multiply into a register; the body stands in muldiv.c and is called, not folded ---- */
+
+u64 alu_imul(struct flags *f, unsigned width, u64 a, u64 b);
+#define STAMP_IMUL(w, rec, F)                                                                                              \
+    HANDLER(imul_rr_##rec##w) { reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w))); GO(op + 1); } \
+    HANDLER(imul_rri_##rec##w) { reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r1, w), op->imm)); GO(op + 1); }        \
+    HANDLER(imul_rm_##rec##w)                                                                                              \
+    {                                                                                                                      \
+        u64 lin = ea_of(c, op);                                                                                            \
+        const struct xlat *e = xl_of(fast, lin);                                                                           \
+        if (!hit_rd(e, lin, w))                                                                                            \
+            SLOW();                                                                                                        \
+        reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w)));                           \
+        GO(op + 1);                                                                                                        \
+    }
+STAMP_IMUL(4, f, &c->fl) STAMP_IMUL(8, f, &c->fl)
+enum { IMUL_RR, IMUL_RRI, IMUL_RM };
+static op_fn *const imul_tab[2][3] = { { imul_rr_f4, imul_rri_f4, imul_rm_f4 }, { imul_rr_f8, imul_rri_f8, imul_rm_f8 } };
+
 /* ---- moves ---- */
 
 #define STAMP_MOV(w)                                                                              \
@@ -290,6 +309,32 @@ HANDLER(jmp_r)
     u64 rip = reg_rd(c, op->r0, 8);
     if (UNLIKELY(sext_bit(rip, 47) != rip))
         return op_generic_last(c, op, fast);
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(jmp_m)
+{
+    u64 lin = ea_of(c, op);
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_rd(e, lin, 8))
+        return op_generic_last(c, op, fast);
+    u64 rip = host_rd(lin + e->addend, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(call_m)
+{
+    u64 at = ea_of(c, op), lin = c->st.gpr[RSP] - 8;
+    const struct xlat *e = xl_of(fast, lin), *t = xl_of(fast, at);
+    if (!hit_wr(e, lin, 8) || !hit_rd(t, at, 8))
+        return op_generic_last(c, op, fast);
+    u64 rip = host_rd(at + t->addend, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    host_wr(lin + e->addend, 8, c->ip_page + op->imm);
+    c->st.gpr[RSP] = lin;
     return jump_to(c, rip, fast);
 }
 
