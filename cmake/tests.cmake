@@ -58,7 +58,12 @@ if(TARGET guests AND TARGET svmemu)
         add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)
         set_tests_properties(guest.linux_pvh PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
+        add_test(NAME guest.same COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/same.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}
+            ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/hashes.txt)
+        set_tests_properties(guest.same PROPERTIES LABELS "guest;same" TIMEOUT 900 SKIP_RETURN_CODE 77 RESOURCE_LOCK kernel)
+        set_tests_properties(guest.linux_pvh PROPERTIES RESOURCE_LOCK kernel)
         if(SVMEMU_OFFLINE)
+            set_tests_properties(guest.same PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
             set_tests_properties(guest.linux_pvh PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
         endif()
     endif()

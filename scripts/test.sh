@@ -25,11 +25,23 @@ if [ "${1:-}" != quick ]; then
     # The sanitizer build leaves out what only takes time there; release runs the guests as users will.
     export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     echo "== tests: asan-ubsan"
-    ctest --test-dir build/asan-ubsan --output-on-failure -j "$jobs" -LE 'soak|slow|lint'
+    ctest --test-dir build/asan-ubsan --output-on-failure -j "$jobs" -LE 'soak|slow|lint|same'
     echo "== tests: release"
     ctest --test-dir build/release --output-on-failure -j "$jobs" -LE 'soak'
+fi
+if [ "${1:-}" != quick ]; then
+    echo "== the same hash from gcc and clang, generic and specialised handlers, loop and tail dispatch"
+    g=build/release/guests
+    tests/guest/same.sh build/dev-clang/svmemu $g $g/init build/release/linux build/dev-clang/hashes.txt
+    for b in dev-clang; do
+        cmp build/release/hashes.txt build/$b/hashes.txt || { echo "release and $b differ" >&2; exit 1; }
+    done
 fi
 echo "== tests: dev"
 exclude='soak'
 [ "${1:-}" = quick ] || exclude='soak|slow' # slow ones have run on the release build
 ctest --test-dir build/dev --output-on-failure -j "$jobs" -LE "$exclude"
+
+if [ "${1:-}" != quick ]; then
+    cmp build/release/hashes.txt build/dev/hashes.txt || { echo "release and dev differ" >&2; exit 1; }
+fi

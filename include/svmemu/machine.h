@@ -150,6 +150,8 @@ struct svmemu_stats {
     uint64_t blocks, block_drops, block_entries, single_steps;
 };
 SVMEMU_API void svmemu_stats(const struct svmemu *m, struct svmemu_stats *out);
+/** XXH3 hash of all registers, local times and RAM: equal runs of any build or engine give equal values. */
+SVMEMU_API uint64_t svmemu_state_hash(const struct svmemu *m);
 /** Exit statistics: slot i from 0; false after the last. */
 SVMEMU_API bool svmemu_exit_stat(const struct svmemu *m, unsigned i, uint64_t *code, const char **name, uint64_t *count);
 

@@ -31,6 +31,7 @@ struct options {
     double timeout;
     bool trace, trace_exits, no_reboot;
     enum stats_mode stats;
+    bool state_hash;
 };
 
 /* options.c: false: *status is the exit status (a message was printed). */

@@ -25,6 +25,8 @@ void print_help(FILE *f)
           "      --trace              print each instruction and the registers it changed\n"
           "      --trace-exits        print each VMRUN and #VMEXIT\n"
           "      --stats[=json]       print counts at the end, to standard error\n"
+          "      --state-hash         print a hash of registers, memory and time at the end\n"
+          "      --engine NAME        full, generic (no specialised handlers) or step (no blocks): same results\n"
           "      --no-exit-port       no test device at port F4h\n"
           "      --no-reboot          end when the guest asks for a reset\n"
           "\nOn a terminal Ctrl-A x ends, Ctrl-A h lists the other keys. Exit statuses: see svmemu(1).\n",
@@ -88,7 +90,7 @@ static bool add_module(struct options *o, char *text, bool first)
 }
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_STATS, OPT_NOPORT,
-       OPT_NOREBOOT, OPT_SEED };
+       OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE };
 
 static bool append(struct options *o, const char *text)
 {
@@ -126,6 +128,12 @@ static bool one(struct options *o, int c)
     case OPT_MODULE: return add_module(o, optarg, false);
     case OPT_INSNS: return number("max-insns", optarg, 1, UINT64_MAX, &o->max_insns);
     case OPT_CYCLES: return number("max-cycles", optarg, 1, UINT64_MAX, &o->max_cycles);
+    case OPT_HASH: o->state_hash = true; return true;
+    case OPT_ENGINE:
+        o->machine.generic_only = !strcmp(optarg, "generic");
+        o->machine.blocks_off = !strcmp(optarg, "step");
+        return o->machine.generic_only || o->machine.blocks_off || !strcmp(optarg, "full") ||
+               bad("--engine %s: only full, generic and step are known", optarg);
     case OPT_SEED: return number("seed", optarg, 0, UINT64_MAX, &o->machine.seed);
     case OPT_TIMEOUT: return seconds(optarg, &o->timeout);
     case OPT_TRACE: o->trace = true; return true;
@@ -148,7 +156,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         { "initrd", 1, NULL, OPT_INITRD }, { "module", 1, NULL, OPT_MODULE }, { "max-insns", 1, NULL, OPT_INSNS },
         { "max-cycles", 1, NULL, OPT_CYCLES }, { "timeout", 1, NULL, OPT_TIMEOUT }, { "trace", 0, NULL, OPT_TRACE },
         { "trace-exits", 0, NULL, OPT_EXITS }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
-        { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED },
+        { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
     };
     int c;
     *o = (struct options){ .max_insns = SVMEMU_NO_LIMIT, .max_cycles = SVMEMU_NO_LIMIT };

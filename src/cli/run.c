@@ -129,6 +129,8 @@ static int run_loaded(struct session *s)
         report_where(s->m, &stop, stderr);
     if (stop.reason == SVMEMU_STOP_REQUEST && atomic_load(&s->watch.fired) == SIGALRM)
         fprintf(stderr, "svmemu: the timeout of %g seconds was reached\n", s->o->timeout);
+    if (s->o->state_hash)
+        fprintf(stderr, "state hash: %016llx\n", (unsigned long long)svmemu_state_hash(s->m));
     if (s->o->stats != STATS_NONE)
         report_stats(s->m, now() - s->start, s->o->stats, stderr);
     return exit_status(&stop, atomic_load(&s->watch.fired));

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# same.sh SVMEMU GUESTS INIT KERNEL_DIR OUTPUT: every engine gives the same hash of registers, memory and time, over each example and
+# the first instructions of the kernel boot. OUTPUT gets a line for each; scripts/test.sh compares the files of different builds.
+set -eu
+svmemu=$1 guests=$2 init=$3 dir=$4 output=$5
+here=$(cd "$(dirname "$0")" && pwd)
+hash_of() { # engine guest arguments...: the hash and how it ended
+    engine=$1
+    shift
+    status=0
+    "$svmemu" run --engine "$engine" --state-hash "$@" </dev/null >/dev/null 2>"$output.err" || status=$?
+    sed -n 's/^state hash: //p' "$output.err" | tail -n 1 | sed "s/\$/ status $status/"
+}
+compare() { # name step? arguments...
+    name=$1 step=$2
+    shift 2
+    full=$(hash_of full "$@")
+    generic=$(hash_of generic "$@")
+    [ -n "$full" ] || { echo "$name: no hash" >&2; cat "$output.err" >&2; exit 1; }
+    [ "$full" = "$generic" ] || { echo "$name: full $full, generic $generic" >&2; exit 1; }
+    if [ "$step" = yes ]; then
+        single=$(hash_of step "$@")
+        [ "$full" = "$single" ] || { echo "$name: full $full, step $single" >&2; exit 1; }
+    fi
+    echo "$name $full" | tee -a "$output"
+}
+: >"$output"
+for example in hello hello64 npt shadow realmode permissions inject; do
+    compare "$example" yes "$guests/$example.elf"
+    compare "$example/first-5000" yes --max-insns 5000 "$guests/$example.elf"
+done
+if ! kernel=$("$here/fetch_kernel.sh" "$dir"); then
+    [ "${SVMEMU_OFFLINE:-0}" = 1 ] || exit 1
+    echo "kernel left out: SVMEMU_OFFLINE=1"
+    exit 77
+fi
+"$here/make_initrd.sh" "$init" "$dir/initrd-same.cpio"
+for n in 20000000 200000000; do
+    step=no
+    [ "$n" -le 20000000 ] && step=yes
+    compare "kernel/first-$n" "$step" --memory 256M --max-insns $n --initrd "$dir/initrd-same.cpio" \
+        --cmdline 'console=ttyS0 panic=-1 rdinit=/init' "$kernel"
+done
