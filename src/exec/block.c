@@ -268,8 +268,9 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
     }
     if (!ends_block(&isa_rows[run[n - 1].row])) {
         e->ops[e->nops] = (struct op){ .fn = op_fall };
-        e->slots[e->nops] = (struct slot){ .rest = total, .block = id, .page_off = (u16)at, .nslots = 1 };
-        e->nops++;
+        e->ops[e->nops + 1] = (struct op){ .charge = CHARGE_UNLINKED, .disp = (i32)at };
+        for (unsigned k = 0; k < 2; k++)
+            e->slots[e->nops++] = (struct slot){ .rest = total, .block = id, .page_off = (u16)at, .nslots = 1 };
     }
     for (u32 s = b->first; s < e->nops; s++)
         e->slots[s].rest = total - e->slots[s].rest;

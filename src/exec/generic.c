@@ -200,16 +200,15 @@ const struct op *op_generic_last(struct vcpu *c, const struct op *op, const stru
     NEXT(c, op);
 }
 
-/* Block ended by length: fall into the next one. r0/r1 unused; the slot's insn is the last instruction. */
+/* Block ended by length or at the page's end: into the next one through the link slot behind. */
 const struct op *op_fall(struct vcpu *c, const struct op *op, const struct xlat *fast)
 {
-    (void)fast;
-    struct exec *e = exec_of(c);
-    const struct slot *s = &e->slots[op - e->ops];
-    c->st.rip = (c->ip_page + s->page_off) & rip_mask(c);
-    op = chain_to(c, c->st.rip);
-    if (!op)
-        return NULL;
+    const struct op *slot = op + 1;
+    i64 left = c->budget - slot->charge;
+    if (UNLIKELY(left < 0))
+        return op_link_slow(c, slot, fast);
+    c->budget = left;
+    op = slot->link;
     NEXT(c, op);
 }
 

@@ -257,7 +257,7 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
     case LC_SHIFT:
         if (!reg)
             return 0;
-        o.fn = sh_tab[idx][lg(w)][in->op[1].kind == OPK_GPR];
+        o.fn = sh_tab[idx][record][lg(w)][in->op[1].kind == OPK_GPR];
         o.imm = in->op[1].kind == OPK_CONST ? in->op[1].reg : in->imm;
         break;
     case LC_LEA:
@@ -299,7 +299,7 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
         o.imm = in->imm;
         if (in->op[1].kind == OPK_MEM && !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
             return 0;
-        o.fn = imul_tab[w == 8][in->nops == 3 ? IMUL_RRI : in->op[1].kind == OPK_GPR ? IMUL_RR : IMUL_RM];
+        o.fn = imul_tab[record][w == 8][in->nops == 3 ? IMUL_RRI : in->op[1].kind == OPK_GPR ? IMUL_RR : IMUL_RM];
         break;
     default: return 0;
     }
@@ -328,9 +328,14 @@ unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in,
     return n ? n : lower_generic(in, out, last);
 }
 
-/* Writes all six flags, always, when it completes. */
-static bool full_writer(unsigned cls, unsigned idx)
+/* Writes all six flags, always, when it completes. A shift does unless its count may be zero. */
+static bool full_writer(unsigned cls, unsigned idx, const struct insn *in)
 {
+    if (cls == LC_SHIFT && idx < 3) {
+        unsigned mask = in->op[0].size == 8 ? 63 : 31;
+        u64 n = in->op[1].kind == OPK_CONST ? in->op[1].reg : in->imm;
+        return in->op[1].kind != OPK_GPR && (n & mask) != 0 && (n & mask) < 8u * in->op[0].size;
+    }
     return cls == LC_ALU || cls == LC_TST || (cls == LC_UN && idx == 2);
 }
 
@@ -347,10 +352,10 @@ static bool silent(unsigned cls, const struct insn *in)
     return true;
 }
 
+/* Its result depends on flags. Partial writers (INC, rotates, IMUL) only keep the others: dropped, they read nothing. */
 static bool reads_flags(unsigned cls, unsigned idx)
 {
-    return (cls == LC_ALU && idx >= 5) || (cls == LC_UN && idx < 2) || cls == LC_SHIFT || cls == LC_SETCC || cls == LC_CMOV ||
-           cls == LC_IMUL;
+    return (cls == LC_ALU && idx >= 5) || cls == LC_SETCC || cls == LC_CMOV;
 }
 
 /* A flag write may be dropped only if nothing before the next full writer can fault, exit, trap or be stopped at. The block's end
@@ -364,7 +369,7 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
         record[i] = live;
         if (!silent(cls, &run[i]))
             live = true;
-        else if (full_writer(cls, idx))
+        else if (full_writer(cls, idx, &run[i]))
             live = reads_flags(cls, idx);
         else if (reads_flags(cls, idx))
             live = true;

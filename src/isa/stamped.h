@@ -134,14 +134,17 @@ static op_fn *const un_tab[][2][4][2] = { UN_LIST(UN_TAB) };
 
 /* ---- shifts of registers: by immediate, by CL ---- */
 
-#define STAMP_SH(n, w)                                                                                                    \
-    HANDLER(n##_i_##w) { reg_wr(c, op->r0, w, alu_##n(&c->fl, w, reg_rd(c, op->r0, w), op->imm)); GO(op + 1); }            \
-    HANDLER(n##_c_##w) { reg_wr(c, op->r0, w, alu_##n(&c->fl, w, reg_rd(c, op->r0, w), (u8)c->st.gpr[RCX])); GO(op + 1); }
+#define STAMP_SH(n, w, rec, F)                                                                                                 \
+    HANDLER(n##_i_##rec##w) { reg_wr(c, op->r0, w, alu_##n(F, w, reg_rd(c, op->r0, w), op->imm)); GO(op + 1); }                \
+    HANDLER(n##_c_##rec##w) { reg_wr(c, op->r0, w, alu_##n(F, w, reg_rd(c, op->r0, w), (u8)c->st.gpr[RCX])); GO(op + 1); }
 #define SH_LIST(X) X(shl) X(shr) X(sar) X(rol) X(ror)
-#define SH_W(n) STAMP_SH(n, 1) STAMP_SH(n, 2) STAMP_SH(n, 4) STAMP_SH(n, 8)
+#define SH_PAIR(n, w) STAMP_SH(n, w, f, &c->fl) STAMP_SH(n, w, x, NULL)
+#define SH_W(n) W_ALL(SH_PAIR, n)
 SH_LIST(SH_W)
-#define SH_TAB(n) { { n##_i_1, n##_c_1 }, { n##_i_2, n##_c_2 }, { n##_i_4, n##_c_4 }, { n##_i_8, n##_c_8 } },
-static op_fn *const sh_tab[][4][2] = { SH_LIST(SH_TAB) };
+#define SH2(n, rec) { { n##_i_##rec##1, n##_c_##rec##1 }, { n##_i_##rec##2, n##_c_##rec##2 }, \
+                      { n##_i_##rec##4, n##_c_##rec##4 }, { n##_i_##rec##8, n##_c_##rec##8 } }
+#define SH_TAB(n) { SH2(n, x), SH2(n, f) },
+static op_fn *const sh_tab[][2][4][2] = { SH_LIST(SH_TAB) };
 
 /* ---- signed multiply into a register; the body stands in muldiv.c and is called, not folded ---- */
 
@@ -158,9 +161,12 @@ u64 alu_imul(struct flags *f, unsigned width, u64 a, u64 b);
         reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w)));                           \
         GO(op + 1);                                                                                                        \
     }
-STAMP_IMUL(4, f, &c->fl) STAMP_IMUL(8, f, &c->fl)
+STAMP_IMUL(4, f, &c->fl) STAMP_IMUL(8, f, &c->fl) STAMP_IMUL(4, x, NULL) STAMP_IMUL(8, x, NULL)
 enum { IMUL_RR, IMUL_RRI, IMUL_RM };
-static op_fn *const imul_tab[2][3] = { { imul_rr_f4, imul_rri_f4, imul_rm_f4 }, { imul_rr_f8, imul_rri_f8, imul_rm_f8 } };
+static op_fn *const imul_tab[2][2][3] = {
+    { { imul_rr_x4, imul_rri_x4, imul_rm_x4 }, { imul_rr_x8, imul_rri_x8, imul_rm_x8 } },
+    { { imul_rr_f4, imul_rri_f4, imul_rm_f4 }, { imul_rr_f8, imul_rri_f8, imul_rm_f8 } },
+};
 
 /* ---- moves ---- */
 
@@ -363,13 +369,16 @@ HANDLER(call_r)
     HANDLER(setcc_##cc) { reg_wr(c, op->r0, 1, flags_cond(&c->fl, cc)); GO(op + 1); }                        \
     HANDLER(cmov4_##cc)                                                                                      \
     {                                                                                                        \
-        reg_wr(c, op->r0, 4, flags_cond(&c->fl, cc) ? reg_rd(c, op->r1, 4) : reg_rd(c, op->r0, 4));          \
+        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc);                                                         \
+        u64 old_ = reg_rd(c, op->r0, 4);                                                                     \
+        reg_wr(c, op->r0, 4, old_ ^ ((old_ ^ reg_rd(c, op->r1, 4)) & pick_));                                \
         GO(op + 1);                                                                                          \
     }                                                                                                        \
     HANDLER(cmov8_##cc)                                                                                      \
     {                                                                                                        \
-        if (flags_cond(&c->fl, cc))                                                                          \
-            reg_wr(c, op->r0, 8, reg_rd(c, op->r1, 8));                                                      \
+        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc); /* guests use it where they could not predict */        \
+        u64 old_ = reg_rd(c, op->r0, 8);                                                                     \
+        reg_wr(c, op->r0, 8, old_ ^ ((old_ ^ reg_rd(c, op->r1, 8)) & pick_));                                \
         GO(op + 1);                                                                                          \
     }
 CC_LIST(STAMP_CC, _)

@@ -244,7 +244,7 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
     bool has_mem = false;
     for (unsigned i = 0; i < in->nops; i++) {
         has_mem |= in->op[i].kind == OPK_MEM;
-        if (in->op[i].kind == OPK_MEM && !in->modrm) { /* moffs */
+        if (in->op[i].kind == OPK_MEM && r->modrm == MRM_NONE) { /* moffs. in->modrm is no test: LEA's may be 00 */
             u64 a = addr;
             memcpy(b + in->len - in->asz, &a, in->asz);
         }
@@ -255,7 +255,9 @@ static unsigned encode(unsigned row, enum dec_mode mode, u8 *b, bool mem, const 
         b[in->len - 2] = 0;
         b[in->len - 1] &= 0x27;
     }
-    return decode_insn(b, in->len, mode, features, in) == DEC_OK ? in->len : 0;
+    assert_int_equal(decode_insn(b, in->len, mode, features, in), DEC_OK);
+    assert_int_equal(in->row, row); /* only an immediate or offset was changed */
+    return in->len;
 }
 
 static void operands(const struct insn *in, enum dec_mode mode, u64 gpr[16], u64 *flags, u8 *scratch)
