@@ -40,6 +40,11 @@ add_test(NAME lint.layers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
     -P ${PROJECT_SOURCE_DIR}/tests/lint/layers.cmake)
 add_test(NAME lint.headers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DBUILD=${PROJECT_BINARY_DIR}
     -DCC=${CMAKE_C_COMPILER} -P ${PROJECT_SOURCE_DIR}/tests/lint/headers.cmake)
+if(SVMEMU_DISPATCH STREQUAL tail AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    add_test(NAME lint.tail_calls COMMAND ${PROJECT_SOURCE_DIR}/tests/lint/tail_calls.sh $<TARGET_OBJECTS:svmemu_isa>
+        $<TARGET_OBJECTS:svmemu_exec> COMMAND_EXPAND_LISTS)
+    set_tests_properties(lint.tail_calls PROPERTIES LABELS lint TIMEOUT 60)
+endif()
 set_tests_properties(lint.layers lint.headers PROPERTIES LABELS lint TIMEOUT 120)
 if(NOT SVMEMU_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "coverage|fprofile")
     add_test(NAME lint.globals COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:svmemu_static>
@@ -58,6 +63,11 @@ if(TARGET guests AND TARGET svmemu)
         add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)
         set_tests_properties(guest.linux_pvh PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
+        if(SVMEMU_DISPATCH STREQUAL tail)
+            add_test(NAME guest.small_stack COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/small_stack.sh $<TARGET_FILE:svmemu>
+                ${svmemu_guest_dir}/bench_alu.elf)
+            set_tests_properties(guest.small_stack PROPERTIES LABELS guest TIMEOUT 300)
+        endif()
         add_test(NAME guest.same COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/same.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/hashes.txt)
         set_tests_properties(guest.same PROPERTIES LABELS "guest;same" TIMEOUT 900 SKIP_RETURN_CODE 77 RESOURCE_LOCK kernel)
