@@ -3,8 +3,9 @@
 # same.sh SVMEMU GUESTS INIT KERNEL_DIR OUTPUT: every engine gives the same hash of registers, memory and time, over each example and
 # the first instructions of the kernel boot. OUTPUT gets a line for each; scripts/test.sh compares the files of different builds.
 set -eu
-svmemu=$1 guests=$2 init=$3 dir=$4 output=$5
 here=$(cd "$(dirname "$0")" && pwd)
+svmemu=$(realpath "$1") guests=$2 init=$(realpath "$3") dir=$(realpath -m "$4") output=$(realpath -m "$5")
+cd "$guests" # a guest's path is its command line, so it must not depend on the build directory
 hash_of() { # engine guest arguments...: the hash and how it ended
     engine=$1
     shift
@@ -27,8 +28,8 @@ compare() { # name step? arguments...
 }
 : >"$output"
 for example in hello hello64 npt shadow realmode permissions inject; do
-    compare "$example" yes "$guests/$example.elf"
-    compare "$example/first-5000" yes --max-insns 5000 "$guests/$example.elf"
+    compare "$example" yes "$example.elf"
+    compare "$example/first-5000" yes --max-insns 5000 "$example.elf"
 done
 if ! kernel=$("$here/fetch_kernel.sh" "$dir"); then
     [ "${SVMEMU_OFFLINE:-0}" = 1 ] || exit 1
