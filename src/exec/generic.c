@@ -239,8 +239,9 @@ const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struc
 const struct op *chain_to(struct vcpu *c, u64 rip)
 {
     struct exec_cpu *x = c->exec;
-    const struct jump_entry *j = jump_slot(x, rip);
-    if (j->rip != rip || j->key != jump_key(c))
+    const struct jump_entry *j = jump_set(x, rip);
+    u64 key = jump_key(c);
+    if (UNLIKELY(j->rip != rip || j->key != key) && ((++j)->rip != rip || j->key != key))
         return NULL;
     const struct block *b = &x->e->blocks[j->block];
     i64 left = c->budget - b->charge;

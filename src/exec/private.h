@@ -122,9 +122,10 @@ static inline u64 jump_key(const struct vcpu *c)
 {
     return (u64)c->mmu.ctx_id << 32 | c->exec->mode;
 }
-static inline struct jump_entry *jump_slot(struct exec_cpu *x, u64 rip)
+/* The set of two entries where rip may be; the newer one stands first. */
+static inline struct jump_entry *jump_set(struct exec_cpu *x, u64 rip)
 {
-    return &x->jump[rip * 0x9E3779B97F4A7C15ull >> (64 - JUMP_BITS)];
+    return &x->jump[(rip * 0x9E3779B97F4A7C15ull >> (64 - JUMP_BITS)) & ~1ull];
 }
 
 /* deliver.c */

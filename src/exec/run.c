@@ -288,7 +288,8 @@ static void step(struct exec *e, struct vcpu *c)
 static void enter_block(struct exec *e, struct vcpu *c, u32 id)
 {
     const struct block *b = &e->blocks[id];
-    struct jump_entry *j = jump_slot(c->exec, c->st.rip);
+    struct jump_entry *j = jump_set(c->exec, c->st.rip);
+    j[1] = j[0];
     *j = (struct jump_entry){ .rip = c->st.rip, .key = jump_key(c), .op = &e->ops[b->first], .block = id };
     if (!(c->exec->mode & MODEKEY_FLAT_CS))
         j->key = ~0ull; /* limit and wrap are checked at entry */

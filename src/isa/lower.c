@@ -28,7 +28,7 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
 
 #else
 
-#include "isa/stamped.h"
+#include "isa/stamped_reg.h"
 
 /* Class in the high byte, index into the class's table in the low byte. */
 enum {
@@ -97,6 +97,8 @@ static bool lower_address(const struct insn *in, u32 mode, unsigned page_off, st
     if (plain)
         return true;
     *(*at)++ = (struct op){ .fn = in->asz == 4 ? agu32 : agu, .base = *base, .disp = *disp, .r0 = (u8)(in->index * 8), .aux = in->scale };
+    if (in->asz == 8 && in->base < 16 && in->index < 16)
+        (*at)[-1].fn = agu_tab[in->base][in->index];
     if (seg)
         *(*at)++ = (struct op){ .fn = agu_seg, .r0 = in->seg };
     *base = GPR_TMP * 8;
@@ -196,9 +198,25 @@ static unsigned lower_branch(struct exec *e, unsigned cls, const struct insn *in
     u32 at = (u32)(out - e->ops);
     if (at && e->slots[at - 1].fuse) {
         unsigned k = e->slots[at - 1].fuse - 1u; /* (test * 3 + width index) * F_COUNT + form */
-        e->ops[at - 1].fn = fuse_tab[k / F_COUNT / 3][k / F_COUNT % 3][cc][k % F_COUNT];
+        unsigned form = k % F_COUNT, width = k / F_COUNT % 3, test = k / F_COUNT / 3;
+        e->ops[at - 1].fn = form <= F_RI && width ? jri_tab[form][test][width - 1][cc][e->ops[at - 1].r0 / 8]
+                                                  : fuse_tab[test][width][cc][form];
     }
     return 3;
+}
+
+/* A handler for these very registers, where there is one. */
+static void stamp_registers(struct op *o, unsigned cls, unsigned idx, unsigned w, enum form form, bool record)
+{
+    unsigned k = w == 8, which = cls == LC_MOV ? RR_MOV : idx;
+    if (w < 4 || cls == LC_TST || which > RR_MOV || (cls == LC_ALU && idx >= 5))
+        return;
+    if (form == F_RR)
+        o->fn = rr_tab[which][record][k][o->r0 / 8][o->r1 / 8];
+    else if (form == F_RI)
+        o->fn = ri_tab[which][record][k][o->r0 / 8];
+    else if (cls == LC_MOV && form != F_MI && o->base < 16 * 8)
+        o->fn = (form == F_RM ? ld_tab : st_tab)[k][o->r0 / 8][o->base / 8];
 }
 
 static unsigned lower_two(struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record,
@@ -217,6 +235,7 @@ static unsigned lower_two(struct exec *e, unsigned cls, unsigned idx, const stru
         o.fn = tst_tab[idx][lg(w)][form];
     else
         o.fn = mov_tab[lg(w)][form];
+    stamp_registers(&o, cls, idx, w, form, record);
     if (cls == LC_TST && w != 2)
         e->fuse_next = (u8)(1 + (idx * 3 + (w == 1 ? 0 : lg(w) - 1)) * F_COUNT + form);
     *at++ = o;
@@ -237,6 +256,8 @@ static unsigned lower_extend(unsigned sgn, const struct insn *in, u32 mode, stru
     o.fn = ext_tab[sgn][lg(s)][lg(d)][mem];
     if (!o.fn)
         return 0;
+    if (mem && !sgn && s == 1 && d >= 4 && o.base < 16 * 8)
+        o.fn = zx8_tab[o.r0 / 8][o.base / 8];
     *at++ = o;
     return (unsigned)(at - out);
 }
@@ -259,11 +280,13 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
             return 0;
         o.fn = sh_tab[idx][record][lg(w)][in->op[1].kind == OPK_GPR];
         o.imm = in->op[1].kind == OPK_CONST ? in->op[1].reg : in->imm;
+        if (w >= 4 && in->op[1].kind != OPK_GPR)
+            o.fn = shi_tab[idx][record][w == 8][o.r0 / 8];
         break;
     case LC_LEA:
         if (w < 4 || in->seg == SEG_FS || in->seg == SEG_GS || !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
             return 0;
-        o.fn = w == 8 ? lea_8 : lea_4;
+        o.fn = w == 4 ? lea_4 : o.base < 16 * 8 ? lea_tab[o.r0 / 8][o.base / 8] : lea_8;
         break;
     case LC_PUSH:
         if (!m64 || in->osz != 8 || (!reg && in->op[0].kind != OPK_IMM))
