@@ -35,6 +35,13 @@ foreach(kind unit api)
     endforeach()
 endforeach()
 
+# A program built from the installed package. A sanitized library wants a sanitized program: left out there.
+if(NOT SVMEMU_SANITIZE)
+    add_test(NAME api.consumer COMMAND ${PROJECT_SOURCE_DIR}/tests/api/consumer/run.sh ${CMAKE_COMMAND} ${CMAKE_C_COMPILER}
+        ${PROJECT_BINARY_DIR})
+    set_tests_properties(api.consumer PROPERTIES LABELS api TIMEOUT 120)
+endif()
+
 # House rules.
 add_test(NAME lint.layers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
     -P ${PROJECT_SOURCE_DIR}/tests/lint/layers.cmake)

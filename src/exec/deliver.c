@@ -474,4 +474,5 @@ void exec_deliver(struct vcpu *c)
             break;
         }
     }
+    charge_walks(c);
 }

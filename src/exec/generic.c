@@ -139,10 +139,7 @@ static inline bool run_slot(struct vcpu *c, const struct slot *s)
     bool ok = exec_insn_generic(c, in);
     c->exec->rest = 0;
     c->cur = NULL;
-    if (c->mmu.walk_refs) {
-        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
-        c->mmu.walk_refs = 0;
-    }
+    charge_walks(c);
     if (!ok) {
         refund(c, s);
         return false;

@@ -4,6 +4,7 @@
 #define SVMEMU_EXEC_PRIVATE_H
 
 #include "exec/exec.h"
+#include "timing/cost.h"
 
 struct op;
 typedef const struct op *op_fn(struct vcpu *c, const struct op *op, const struct xlat *fast);
@@ -126,6 +127,16 @@ static inline u64 jump_key(const struct vcpu *c)
 static inline struct jump_entry *jump_set(struct exec_cpu *x, u64 rip)
 {
     return &x->jump[(rip * 0x9E3779B97F4A7C15ull >> (64 - JUMP_BITS)) & ~1ull];
+}
+
+/* Walks are charged where they happen: those of a fetch before the instruction, those of its data after it, those of an event's
+ * delivery with it; never later, or engines with fewer slow paths would show other times. */
+static inline void charge_walks(struct vcpu *c)
+{
+    if (UNLIKELY(c->mmu.walk_refs)) {
+        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
+        c->mmu.walk_refs = 0;
+    }
 }
 
 /* deliver.c */

@@ -4,16 +4,18 @@
 #include "svm/svm.h"
 #include "timing/cost.h"
 
-/* Slices are bounded so that the packed instruction count cannot overflow its 24 bits. */
-#define SLICE_MAX_TICKS ((1ull << 23) * TIMING_MIN_TICKS)
+/* Slices are bounded so that the packed instruction count cannot overflow its 24 bits, one of them the sign. */
+#define SLICE_MAX_TICKS ((1ull << 22) * TIMING_MIN_TICKS)
 
 /* In the middle of a block the rest of it has been charged already: that part stays charged and is not counted yet. */
 void exec_fold(struct vcpu *c)
 {
     struct exec_cpu *x = c->exec;
-    i64 now = c->budget + x->rest, left = now >> BUDGET_SHIFT;
+    i64 now = c->budget + x->rest;
+    /* the count is signed: a REP that goes on later takes back what an access to a device has folded already */
+    i64 insns = (i64)((u64)now << (64 - BUDGET_SHIFT)) >> (64 - BUDGET_SHIFT), left = (now - insns) >> BUDGET_SHIFT;
     c->ticks += (u64)((i64)x->slice_ticks - left);
-    c->insns += (u64)now & ((1u << BUDGET_SHIFT) - 1);
+    c->insns += (u64)insns;
     if (left < 0) /* overdrawn: the debt is part of ticks now */
         left = 0;
     x->slice_ticks = (u64)left;
@@ -246,6 +248,7 @@ static void step(struct exec *e, struct vcpu *c)
         else if (s == DEC_UD)
             cpu_raise(c, EXC_UD);
     }
+    charge_walks(c);
     u32 cost = s == DEC_OK ? timing_insn_ticks(&in) : TIMING_MIN_TICKS;
     c->budget -= ((i64)cost << BUDGET_SHIFT) - 1;
     if (s != DEC_OK)
@@ -257,10 +260,7 @@ static void step(struct exec *e, struct vcpu *c)
     c->cur = &in;
     ok = exec_insn_generic(c, &in);
     c->cur = NULL;
-    if (c->mmu.walk_refs) {
-        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
-        c->mmu.walk_refs = 0;
-    }
+    charge_walks(c);
     if (!ok) {
         if (c->guest == guest) { /* the shadow still covers the instruction if it is restarted */
             c->st.shadow = shadow;
@@ -340,6 +340,7 @@ static void advance(struct exec *e, struct vcpu *c)
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
             fetch_translate(c, lin, &xl))
             id = block_find_or_make(e, c, &xl, c->st.rip);
+        charge_walks(c);
     }
     if (id == BLOCK_NONE || e->blocks[id].charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT)
         step(e, c);
