@@ -124,6 +124,8 @@ static enum svmemu_status load_known(struct loader *l)
     if (multiboot_find(&l->file, &header))
         return multiboot_load(l, header);
     enum svmemu_status s = elf_load_image(l, true, &img);
+    if (s == SVMEMU_OK && !img.has_pvh && l->bzimage)
+        s = LOAD_FAIL(l, SVMEMU_UNSUPPORTED, "the Linux kernel inside has no PVH entry note; build it with CONFIG_PVH");
     if (s == SVMEMU_OK && !img.has_pvh && l->opt->module_count)
         s = LOAD_FAIL(l, SVMEMU_FORMAT, "a plain ELF takes no modules; only Multiboot and PVH guests do");
     if (s == SVMEMU_OK)
@@ -143,11 +145,14 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
         return machine_fail(m, SVMEMU_ARGUMENT, "no data");
     if (l.opt->module_count && !l.opt->modules)
         return machine_fail(m, SVMEMU_ARGUMENT, "no modules");
+    for (unsigned i = 0; i < l.opt->module_count; i++)
+        if (!l.opt->modules[i].path)
+            return machine_fail(m, SVMEMU_ARGUMENT, "module %u has no path", i);
     if (m->low_ram < 0x100000)
         return machine_fail(m, SVMEMU_TOO_LARGE, "loading a guest needs at least 1 MiB of memory from address 0");
     l.file = (struct blob){ (u8 *)(uintptr_t)data, len };
     if (bzimage_is(&l.file) || unpack_known(l.file.data, len)) {
-        s = bzimage_is(&l.file) ? bzimage_unpack(&l, &owned) : unpack(&l, l.file.data, len, FILE_MAX, &owned);
+        s = bzimage_is(&l.file) ? bzimage_unpack(&l, &owned) : unpack(&l, l.file.data, len, UNPACK_MAX, &owned);
         if (s != SVMEMU_OK)
             return s;
         l.file = owned;

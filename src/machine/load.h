@@ -15,10 +15,17 @@ struct blob {
 #define LOADER_AREA_END 0x80000ull
 #define LOADER_STACK 0x88000ull /* stack of the plain ELF entry state, growing down to LOADER_AREA_END */
 
+/* Tables of the firmware; above them linkers like to place ELF headers of programs at 1 MiB. */
+#define FIRMWARE_START 0x9FC00ull
+#define FIRMWARE_END 0xF1000ull
+/* More than any kernel unpacks to; a small file must not take all the host's memory. */
+#define UNPACK_MAX (1ull << 30)
+
 struct loader {
     struct svmemu *m;
     const char *name;
     const struct svmemu_load *opt;
+    bool bzimage;      /* file was unpacked from one */
     struct blob file;
     u64 area;          /* next free byte of the loader area */
     u64 low, high;     /* lowest and highest + 1 address loaded */

@@ -2,6 +2,8 @@
 /* Finds the compressed vmlinux inside a Linux bzImage (boot protocol 2.08 and later). */
 #include "machine/load.h"
 
+#include <stdlib.h>
+
 bool bzimage_is(const struct blob *b)
 {
     return b->size >= 0x250 && load_le(b->data + 0x1FE, 2) == 0xAA55 && !memcmp(b->data + 0x202, "HdrS", 4);
@@ -23,5 +25,13 @@ enum svmemu_status bzimage_unpack(struct loader *l, struct blob *out)
     if (!unpack_known(d + base + off, len))
         return LOAD_FAIL(l, SVMEMU_UNSUPPORTED, "the kernel is compressed in an unknown way (magic %08Xh)",
                          len >= 4 ? (unsigned)load_le(d + base + off, 4) : 0u);
-    return unpack(l, d + base + off, len, 1ull << 30, out);
+    enum svmemu_status s = unpack(l, d + base + off, len, UNPACK_MAX, out);
+    if (s == SVMEMU_OK && (len < 4 || load_le(d + base + off + len - 4, 4) != out->size)) { /* Linux ends every payload in it */
+        s = LOAD_FAIL(l, SVMEMU_FORMAT, "the compressed kernel says that it unpacks to %llu bytes, but there are %zu",
+                      len < 4 ? 0ull : (unsigned long long)load_le(d + base + off + len - 4, 4), out->size);
+        free(out->data);
+        *out = (struct blob){ 0 };
+    }
+    l->bzimage = true;
+    return s;
 }

@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #define NOTE_PHYS32_ENTRY 18
-#define FIRMWARE_END 0xF1000u /* above it linkers like to place ELF headers of programs at 1 MiB */
 
 static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, size_t idx, bool dry, struct elf_image *img)
 {
@@ -30,7 +29,7 @@ static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, siz
     if (pa < LOADER_STACK && pa + p->p_memsz > LOADER_AREA)
         return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps the loader's area %llXh-%llXh", idx, (unsigned long long)pa,
                          (unsigned long long)LOADER_AREA, (unsigned long long)LOADER_STACK);
-    if (pa < FIRMWARE_END && pa + p->p_memsz > 0x9FC00)
+    if (pa < FIRMWARE_END && pa + p->p_memsz > FIRMWARE_START)
         return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps firmware memory 9FC00h-F0FFFh", idx, (unsigned long long)pa);
     if (pa < img->low)
         img->low = pa;
@@ -43,26 +42,32 @@ static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, siz
 }
 
 /* Looks for Xen's note with the 32-bit entry among the notes of one segment. */
-static void scan_notes(struct loader *l, const GElf_Phdr *p, struct elf_image *img)
+static enum svmemu_status scan_notes(struct loader *l, const GElf_Phdr *p, size_t idx, struct elf_image *img)
 {
     size_t pos = 0, align = p->p_align == 8 ? 8 : 4;
     if (p->p_filesz > l->file.size || p->p_offset > l->file.size - p->p_filesz)
-        return;
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: notes %llu+%llu are beyond the end of the file (%zu bytes)", idx,
+                         (unsigned long long)p->p_offset, (unsigned long long)p->p_filesz, l->file.size);
     const u8 *d = l->file.data + p->p_offset;
     while (p->p_filesz - pos >= 12) {
         u64 namesz = load_le(d + pos, 4), descsz = load_le(d + pos + 4, 4), type = load_le(d + pos + 8, 4);
         u64 name = pos + 12, desc = (name + namesz + align - 1) & ~(u64)(align - 1);
         u64 end = (desc + descsz + align - 1) & ~(u64)(align - 1);
+        bool xen = type == NOTE_PHYS32_ENTRY && namesz == 4 && p->p_filesz - name >= 4 && !memcmp(d + name, "Xen", 4);
+        if (xen && ((descsz != 4 && descsz != 8) || desc + descsz > p->p_filesz))
+            return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: the PVH note is broken (an entry of %llu bytes, %llu are left)", idx,
+                             (unsigned long long)descsz, (unsigned long long)(p->p_filesz - (desc < p->p_filesz ? desc : p->p_filesz)));
         if (desc + descsz > p->p_filesz)
-            return;
-        if (type == NOTE_PHYS32_ENTRY && namesz == 4 && !memcmp(d + name, "Xen", 4) && (descsz == 4 || descsz == 8)) {
+            break;
+        if (xen) {
             img->pvh_entry = load_le(d + desc, (unsigned)descsz);
             img->has_pvh = true;
         }
         if (end > p->p_filesz)
-            return;
+            break;
         pos = end;
     }
+    return SVMEMU_OK;
 }
 
 static enum svmemu_status check_overlaps(struct loader *l, Elf *e, size_t n)
@@ -96,8 +101,8 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, struct el
         if (ph.p_type == PT_INTERP)
             return LOAD_FAIL(l, SVMEMU_FORMAT, "dynamically linked; a guest must be static");
         if (ph.p_type == PT_NOTE)
-            scan_notes(l, &ph, img);
-        if (ph.p_type == PT_LOAD)
+            s = scan_notes(l, &ph, i, img);
+        else if (ph.p_type == PT_LOAD)
             s = load_segment(l, &ph, i, dry, img);
     }
     if (s != SVMEMU_OK)
@@ -154,6 +159,9 @@ enum svmemu_status elf_plain_start(struct loader *l, const struct elf_image *img
         return r;
     if (img->entry >> 32)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is beyond the first 4 GiB that the entry state maps", (unsigned long long)img->entry);
+    if (img->entry < img->low || img->entry >= img->high)
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is outside of what was loaded (%llXh-%llXh)", (unsigned long long)img->entry,
+                         (unsigned long long)img->low, (unsigned long long)img->high);
     svmemu_set_mode(l->m, 0, img->is64 ? 64 : 32, cr3);
     s->gdtr = (struct dtr){ .base = gdt_pa, .limit = sizeof(gdt) - 1 };
     memset(s->gpr, 0, sizeof(s->gpr));

@@ -37,12 +37,18 @@ static enum svmemu_status load_by_addresses(struct loader *l, size_t h)
     size_t from = h - (size_t)(header - load);
     u64 len = load_end ? load_end - load : l->file.size - from;
     if ((load_end && load_end < load) || len > l->file.size - from)
-        return LOAD_FAIL(l, SVMEMU_FORMAT, "Multiboot load end %llXh lies beyond the file", (unsigned long long)load_end);
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "Multiboot load end %llXh does not fit load address %llXh and the file (%zu bytes)",
+                         (unsigned long long)load_end, (unsigned long long)load, l->file.size);
+    u64 end = bss_end > load + len ? bss_end : load + len;
     l->low = load;
     l->high = load + len;
     l->entry = load_le(l->file.data + h + 28, 4);
-    if (load < LOADER_STACK && load + len > LOADER_AREA)
-        return LOAD_FAIL(l, SVMEMU_OVERLAP, "the kernel at %llXh overlaps the loader's area", (unsigned long long)load);
+    if (load < LOADER_STACK && end > LOADER_AREA)
+        return LOAD_FAIL(l, SVMEMU_OVERLAP, "the kernel at %llXh-%llXh overlaps the loader's area %llXh-%llXh", (unsigned long long)load,
+                         (unsigned long long)end, (unsigned long long)LOADER_AREA, (unsigned long long)LOADER_STACK);
+    if (load < FIRMWARE_END && end > FIRMWARE_START)
+        return LOAD_FAIL(l, SVMEMU_OVERLAP, "the kernel at %llXh-%llXh overlaps firmware memory 9FC00h-F0FFFh", (unsigned long long)load,
+                         (unsigned long long)end);
     enum svmemu_status s = ram_put(l, load, l->file.data + from, len, "the kernel");
     if (s == SVMEMU_OK && bss_end > l->high) {
         s = ram_zero(l, l->high, bss_end - l->high, "the kernel's BSS");
@@ -153,6 +159,9 @@ enum svmemu_status multiboot_load(struct loader *l, size_t header)
 {
     u64 info = 0;
     enum svmemu_status s = load_kernel(l, header);
+    if (s == SVMEMU_OK && (l->entry < l->low || l->entry >= l->high))
+        s = LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is outside of what was loaded (%llXh-%llXh)", (unsigned long long)l->entry,
+                      (unsigned long long)l->low, (unsigned long long)l->high);
     if (s == SVMEMU_OK)
         s = put_info(l, &info);
     if (s != SVMEMU_OK)

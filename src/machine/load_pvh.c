@@ -76,6 +76,9 @@ enum svmemu_status pvh_start(struct loader *l, const struct elf_image *img)
     u64 info = 0;
     if (img->pvh_entry >> 32)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is not below 4 GiB", (unsigned long long)img->pvh_entry);
+    if (img->pvh_entry < img->low || img->pvh_entry >= img->high)
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is outside of what was loaded (%llXh-%llXh)", (unsigned long long)img->pvh_entry,
+                         (unsigned long long)img->low, (unsigned long long)img->high);
     enum svmemu_status s = put_info(l, img, &info);
     if (s != SVMEMU_OK)
         return s;

@@ -103,9 +103,9 @@ static bool un_lz4(const u8 *d, size_t len, struct sink *s)
             pos += 4;
             continue;
         }
-        if (len - pos == 4) /* the size that Linux appends */
-            break;
-        if (!n || n > len - pos - 4 || !grow(s, LZ4_LEGACY_BLOCK))
+        if (len - pos == 4) /* the size that Linux appends: also the sign that no block is missing */
+            return s->b.size != 0 && n == s->b.size;
+        if (!n || n > len - pos - 4 || n > LZ4_COMPRESSBOUND(LZ4_LEGACY_BLOCK) || !grow(s, LZ4_LEGACY_BLOCK))
             return false;
         int got = LZ4_decompress_safe((const char *)d + pos + 4, (char *)s->b.data + s->b.size, (int)n, (int)LZ4_LEGACY_BLOCK);
         if (got < 0)
@@ -113,7 +113,7 @@ static bool un_lz4(const u8 *d, size_t len, struct sink *s)
         s->b.size += (size_t)got;
         pos += 4 + n;
     }
-    return s->b.size != 0;
+    return s->b.size != 0 && pos == len;
 }
 
 static bool un_zstd(const u8 *d, size_t len, struct sink *s)
