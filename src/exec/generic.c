@@ -116,11 +116,6 @@ struct exec *exec_of(const struct vcpu *c)
     return c->exec->e;
 }
 
-static u64 rip_mask(const struct vcpu *c)
-{
-    return cpu_code64(c) ? ~0ull : (c->st.seg[SEG_CS].attr & ATTR_DB) || c->st.rip > 0xFFFF ? 0xFFFFFFFFull : 0xFFFFull;
-}
-
 /* Leave the block after or at the slot's instruction: give back what was charged for the rest. */
 static inline void refund(struct vcpu *c, const struct slot *s)
 {
@@ -133,7 +128,7 @@ static inline bool run_slot(struct vcpu *c, const struct slot *s)
     const struct insn *in = &s->in;
     u64 rip = c->ip_page + s->page_off;
     c->st.rip = rip;
-    c->next_rip = (rip + in->len) & rip_mask(c);
+    c->next_rip = rip_after(c, rip, in->len);
     c->cur = in;
     c->exec->rest = s->rest;
     bool ok = exec_insn_generic(c, in);

@@ -90,7 +90,6 @@ struct exec {
     u32 cap_ops, nops, cap_blocks, nblocks;
     struct vcpu *vcpu[256];
     unsigned nvcpu;
-    u64 epoch;            /* changes at every flush of the arena */
     struct exec_stats st;
     u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */
     u16 *row_class;       /* per row: how lower.c treats it */
@@ -118,6 +117,18 @@ op_fn op_generic, op_generic_last, op_fall;
 op_fn op_link_slow;
 const struct op *chain_to(struct vcpu *c, u64 rip);
 struct exec *exec_of(const struct vcpu *c);
+
+/* Linear address of an instruction, and RIP cut to what the code segment counts in: 16-bit code below 64 KiB wraps there. */
+static inline u64 code_lin(const struct vcpu *c, u64 rip)
+{
+    u64 lin = c->st.seg[SEG_CS].base + rip;
+    return cpu_code64(c) ? lin : (u32)lin;
+}
+static inline u64 rip_after(const struct vcpu *c, u64 rip, unsigned len)
+{
+    u64 next = rip + len;
+    return cpu_code64(c) ? next : cpu_mode(c) == MODE_16 && rip <= 0xFFFF ? (u16)next : (u32)next;
+}
 
 static inline u64 jump_key(const struct vcpu *c)
 {

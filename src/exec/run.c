@@ -180,12 +180,10 @@ static bool decide(struct vcpu *c)
 
 static enum dec_status fetch_decode(struct vcpu *c, struct insn *in, struct mmu_fault *f, bool *faulted)
 {
-    u64 lin = c->st.seg[SEG_CS].base + c->st.rip;
+    u64 lin = code_lin(c, c->st.rip);
     unsigned have = 0, room;
     struct mmu_xl xl;
     *faulted = false;
-    if (!cpu_code64(c))
-        lin = (u32)lin;
     for (;;) {
         if (!mmu_translate(&c->mmu, (struct gva){ lin + have }, ACC_X, &xl, f)) {
             *faulted = true;
@@ -253,9 +251,7 @@ static void step(struct exec *e, struct vcpu *c)
     c->budget -= ((i64)cost << BUDGET_SHIFT) - 1;
     if (s != DEC_OK)
         return;
-    c->next_rip = cpu_code64(c) ? rip + in.len : (u32)(rip + in.len);
-    if (cpu_mode(c) == MODE_16 && rip <= 0xFFFF)
-        c->next_rip &= 0xFFFF;
+    c->next_rip = rip_after(c, rip, in.len);
     c->st.shadow = c->st.shadow_ss = false;
     c->cur = &in;
     ok = exec_insn_generic(c, &in);
@@ -334,9 +330,7 @@ static void advance(struct exec *e, struct vcpu *c)
     c->attn = 0;
     bool alone = c->st.shadow || (c->st.rflags & (FL_TF | FL_RF)) || (c->st.dr7 & 0xFF);
     if (!alone) {
-        u64 lin = c->st.seg[SEG_CS].base + c->st.rip;
-        if (!cpu_code64(c))
-            lin = (u32)lin;
+        u64 lin = code_lin(c, c->st.rip);
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
             fetch_translate(c, lin, &xl))
             id = block_find_or_make(e, c, &xl, c->st.rip);

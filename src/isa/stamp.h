@@ -81,6 +81,16 @@ static inline bool hit_wr(const struct xlat *e, u64 lin, unsigned w)
     return LIKELY(((lin + w - 1) & ~(u64)PAGE_MASK) == e->wtag);
 }
 
+/* Declares `e`, the entry that answers for the access at lin; leaves by the slow path when there is none. */
+#define FAST_RD(lin_, w_)                            \
+    const struct xlat *e = xl_of(fast, lin_);        \
+    if (!hit_rd(e, lin_, w_))                        \
+    SLOW()
+#define FAST_WR(lin_, w_)                            \
+    const struct xlat *e = xl_of(fast, lin_);        \
+    if (!hit_wr(e, lin_, w_))                        \
+    SLOW()
+
 /* Enter the successor a link slot names. */
 #define FOLLOW(slot_) do {                                   \
         const struct op *s_ = (slot_);                       \

@@ -17,45 +17,39 @@
 #define CALL_alu(n, f, w, a, b) alu_##n(f, w, a, b)
 #define CALL_aluc(n, f, w, a, b) aluc_##n(f, w, a, b, flag_cf(&c->fl))
 
-#define STAMP_ALU2(kind, n, w, rec, F)                                                                                     \
-    HANDLER(n##_rr_##rec##w)                                                                                               \
-    {                                                                                                                      \
-        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w)));                            \
-        GO(op + 1);                                                                                                        \
-    }                                                                                                                      \
-    HANDLER(n##_ri_##rec##w)                                                                                               \
-    {                                                                                                                      \
-        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), op->imm));                                         \
-        GO(op + 1);                                                                                                        \
-    }                                                                                                                      \
-    HANDLER(n##_rm_##rec##w)                                                                                               \
-    {                                                                                                                      \
-        u64 lin = ea_of(c, op);                                                                                            \
-        const struct xlat *e = xl_of(fast, lin);                                                                           \
-        if (!hit_rd(e, lin, w))                                                                                            \
-            SLOW();                                                                                                        \
-        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w)));                     \
-        GO(op + 1);                                                                                                        \
-    }                                                                                                                      \
-    HANDLER(n##_mr_##rec##w)                                                                                               \
-    {                                                                                                                      \
-        u64 lin = ea_of(c, op);                                                                                            \
-        const struct xlat *e = xl_of(fast, lin);                                                                           \
-        if (!hit_wr(e, lin, w))                                                                                            \
-            SLOW();                                                                                                        \
-        u64 p = lin + e->addend;                                                                                           \
-        host_wr(p, w, CALL_##kind(n, F, w, host_rd(p, w), reg_rd(c, op->r0, w)));                                          \
-        GO(op + 1);                                                                                                        \
-    }                                                                                                                      \
-    HANDLER(n##_mi_##rec##w)                                                                                               \
-    {                                                                                                                      \
-        u64 lin = ea_of(c, op);                                                                                            \
-        const struct xlat *e = xl_of(fast, lin);                                                                           \
-        if (!hit_wr(e, lin, w))                                                                                            \
-            SLOW();                                                                                                        \
-        u64 p = lin + e->addend;                                                                                           \
-        host_wr(p, w, CALL_##kind(n, F, w, host_rd(p, w), op->imm));                                                       \
-        GO(op + 1);                                                                                                        \
+#define STAMP_ALU2(kind, n, w, rec, F)                                                                 \
+    HANDLER(n##_rr_##rec##w)                                                                           \
+    {                                                                                                  \
+        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w)));        \
+        GO(op + 1);                                                                                    \
+    }                                                                                                  \
+    HANDLER(n##_ri_##rec##w)                                                                           \
+    {                                                                                                  \
+        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), op->imm));                     \
+        GO(op + 1);                                                                                    \
+    }                                                                                                  \
+    HANDLER(n##_rm_##rec##w)                                                                           \
+    {                                                                                                  \
+        u64 lin = ea_of(c, op);                                                                        \
+        FAST_RD(lin, w);                                                                               \
+        reg_wr(c, op->r0, w, CALL_##kind(n, F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w))); \
+        GO(op + 1);                                                                                    \
+    }                                                                                                  \
+    HANDLER(n##_mr_##rec##w)                                                                           \
+    {                                                                                                  \
+        u64 lin = ea_of(c, op);                                                                        \
+        FAST_WR(lin, w);                                                                               \
+        u64 p = lin + e->addend;                                                                       \
+        host_wr(p, w, CALL_##kind(n, F, w, host_rd(p, w), reg_rd(c, op->r0, w)));                      \
+        GO(op + 1);                                                                                    \
+    }                                                                                                  \
+    HANDLER(n##_mi_##rec##w)                                                                           \
+    {                                                                                                  \
+        u64 lin = ea_of(c, op);                                                                        \
+        FAST_WR(lin, w);                                                                               \
+        u64 p = lin + e->addend;                                                                       \
+        host_wr(p, w, CALL_##kind(n, F, w, host_rd(p, w), op->imm));                                   \
+        GO(op + 1);                                                                                    \
     }
 
 #define ALU_PAIR(kind, n, w) STAMP_ALU2(kind, n, w, f, &c->fl) STAMP_ALU2(kind, n, w, x, NULL)
@@ -71,35 +65,29 @@ static op_fn *const alu_tab[][2][4][F_COUNT] = { ALU_LIST(ALU_TAB) };
 
 /* ---- compare and test: no result ---- */
 
-#define STAMP_TST2(n, w)                                                                        \
+#define STAMP_TST2(n, w)                                                                                \
     HANDLER(n##_rr_##w) { tst_##n(&c->fl, w, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w)); GO(op + 1); } \
-    HANDLER(n##_ri_##w) { tst_##n(&c->fl, w, reg_rd(c, op->r0, w), op->imm); GO(op + 1); }      \
-    HANDLER(n##_rm_##w)                                                                         \
-    {                                                                                           \
-        u64 lin = ea_of(c, op);                                                                 \
-        const struct xlat *e = xl_of(fast, lin);                                                \
-        if (!hit_rd(e, lin, w))                                                                 \
-            SLOW();                                                                             \
-        tst_##n(&c->fl, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w));                  \
-        GO(op + 1);                                                                             \
-    }                                                                                           \
-    HANDLER(n##_mr_##w)                                                                         \
-    {                                                                                           \
-        u64 lin = ea_of(c, op);                                                                 \
-        const struct xlat *e = xl_of(fast, lin);                                                \
-        if (!hit_rd(e, lin, w))                                                                 \
-            SLOW();                                                                             \
-        tst_##n(&c->fl, w, host_rd(lin + e->addend, w), reg_rd(c, op->r0, w));                  \
-        GO(op + 1);                                                                             \
-    }                                                                                           \
-    HANDLER(n##_mi_##w)                                                                         \
-    {                                                                                           \
-        u64 lin = ea_of(c, op);                                                                 \
-        const struct xlat *e = xl_of(fast, lin);                                                \
-        if (!hit_rd(e, lin, w))                                                                 \
-            SLOW();                                                                             \
-        tst_##n(&c->fl, w, host_rd(lin + e->addend, w), op->imm);                               \
-        GO(op + 1);                                                                             \
+    HANDLER(n##_ri_##w) { tst_##n(&c->fl, w, reg_rd(c, op->r0, w), op->imm); GO(op + 1); }              \
+    HANDLER(n##_rm_##w)                                                                                 \
+    {                                                                                                   \
+        u64 lin = ea_of(c, op);                                                                         \
+        FAST_RD(lin, w);                                                                                \
+        tst_##n(&c->fl, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w));                          \
+        GO(op + 1);                                                                                     \
+    }                                                                                                   \
+    HANDLER(n##_mr_##w)                                                                                 \
+    {                                                                                                   \
+        u64 lin = ea_of(c, op);                                                                         \
+        FAST_RD(lin, w);                                                                                \
+        tst_##n(&c->fl, w, host_rd(lin + e->addend, w), reg_rd(c, op->r0, w));                          \
+        GO(op + 1);                                                                                     \
+    }                                                                                                   \
+    HANDLER(n##_mi_##w)                                                                                 \
+    {                                                                                                   \
+        u64 lin = ea_of(c, op);                                                                         \
+        FAST_RD(lin, w);                                                                                \
+        tst_##n(&c->fl, w, host_rd(lin + e->addend, w), op->imm);                                       \
+        GO(op + 1);                                                                                     \
     }
 STAMP_TST2(cmp, 1) STAMP_TST2(cmp, 2) STAMP_TST2(cmp, 4) STAMP_TST2(cmp, 8)
 STAMP_TST2(test, 1) STAMP_TST2(test, 2) STAMP_TST2(test, 4) STAMP_TST2(test, 8)
@@ -116,9 +104,7 @@ static op_fn *const tst_tab[][4][F_COUNT] = {
     HANDLER(n##_m_##rec##w)                                                                           \
     {                                                                                                 \
         u64 lin = ea_of(c, op);                                                                       \
-        const struct xlat *e = xl_of(fast, lin);                                                      \
-        if (!hit_wr(e, lin, w))                                                                       \
-            SLOW();                                                                                   \
+        FAST_WR(lin, w);                                                                              \
         u64 p = lin + e->addend;                                                                      \
         host_wr(p, w, un_##n(F, w, host_rd(p, w)));                                                   \
         GO(op + 1);                                                                                   \
@@ -134,8 +120,8 @@ static op_fn *const un_tab[][2][4][2] = { UN_LIST(UN_TAB) };
 
 /* ---- shifts of registers: by immediate, by CL ---- */
 
-#define STAMP_SH(n, w, rec, F)                                                                                                 \
-    HANDLER(n##_i_##rec##w) { reg_wr(c, op->r0, w, alu_##n(F, w, reg_rd(c, op->r0, w), op->imm)); GO(op + 1); }                \
+#define STAMP_SH(n, w, rec, F)                                                                                  \
+    HANDLER(n##_i_##rec##w) { reg_wr(c, op->r0, w, alu_##n(F, w, reg_rd(c, op->r0, w), op->imm)); GO(op + 1); } \
     HANDLER(n##_c_##rec##w) { reg_wr(c, op->r0, w, alu_##n(F, w, reg_rd(c, op->r0, w), (u8)c->st.gpr[RCX])); GO(op + 1); }
 #define SH_LIST(X) X(shl) X(shr) X(sar) X(rol) X(ror)
 #define SH_PAIR(n, w) STAMP_SH(n, w, f, &c->fl) STAMP_SH(n, w, x, NULL)
@@ -149,17 +135,15 @@ static op_fn *const sh_tab[][2][4][2] = { SH_LIST(SH_TAB) };
 /* ---- signed multiply into a register; the body stands in muldiv.c and is called, not folded ---- */
 
 u64 alu_imul(struct flags *f, unsigned width, u64 a, u64 b);
-#define STAMP_IMUL(w, rec, F)                                                                                              \
+#define STAMP_IMUL(w, rec, F)                                                                                                   \
     HANDLER(imul_rr_##rec##w) { reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w))); GO(op + 1); } \
-    HANDLER(imul_rri_##rec##w) { reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r1, w), op->imm)); GO(op + 1); }        \
-    HANDLER(imul_rm_##rec##w)                                                                                              \
-    {                                                                                                                      \
-        u64 lin = ea_of(c, op);                                                                                            \
-        const struct xlat *e = xl_of(fast, lin);                                                                           \
-        if (!hit_rd(e, lin, w))                                                                                            \
-            SLOW();                                                                                                        \
-        reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w)));                           \
-        GO(op + 1);                                                                                                        \
+    HANDLER(imul_rri_##rec##w) { reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r1, w), op->imm)); GO(op + 1); }             \
+    HANDLER(imul_rm_##rec##w)                                                                                                   \
+    {                                                                                                                           \
+        u64 lin = ea_of(c, op);                                                                                                 \
+        FAST_RD(lin, w);                                                                                                        \
+        reg_wr(c, op->r0, w, alu_imul(F, w, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w)));                                \
+        GO(op + 1);                                                                                                             \
     }
 STAMP_IMUL(4, f, &c->fl) STAMP_IMUL(8, f, &c->fl) STAMP_IMUL(4, x, NULL) STAMP_IMUL(8, x, NULL)
 enum { IMUL_RR, IMUL_RRI, IMUL_RM };
@@ -170,50 +154,42 @@ static op_fn *const imul_tab[2][2][3] = {
 
 /* ---- moves ---- */
 
-#define STAMP_MOV(w)                                                                              \
-    HANDLER(mov_rr_##w) { reg_wr(c, op->r0, w, reg_rd(c, op->r1, w)); GO(op + 1); }               \
-    HANDLER(mov_ri_##w) { reg_wr(c, op->r0, w, op->imm); GO(op + 1); }                            \
-    HANDLER(mov_rm_##w)                                                                           \
-    {                                                                                             \
-        u64 lin = ea_of(c, op);                                                                   \
-        const struct xlat *e = xl_of(fast, lin);                                                  \
-        if (!hit_rd(e, lin, w))                                                                   \
-            SLOW();                                                                               \
-        reg_wr(c, op->r0, w, host_rd(lin + e->addend, w));                                        \
-        GO(op + 1);                                                                               \
-    }                                                                                             \
-    HANDLER(mov_mr_##w)                                                                           \
-    {                                                                                             \
-        u64 lin = ea_of(c, op);                                                                   \
-        const struct xlat *e = xl_of(fast, lin);                                                  \
-        if (!hit_wr(e, lin, w))                                                                   \
-            SLOW();                                                                               \
-        host_wr(lin + e->addend, w, reg_rd(c, op->r0, w));                                        \
-        GO(op + 1);                                                                               \
-    }                                                                                             \
-    HANDLER(mov_mi_##w)                                                                           \
-    {                                                                                             \
-        u64 lin = ea_of(c, op);                                                                   \
-        const struct xlat *e = xl_of(fast, lin);                                                  \
-        if (!hit_wr(e, lin, w))                                                                   \
-            SLOW();                                                                               \
-        host_wr(lin + e->addend, w, op->imm);                                                     \
-        GO(op + 1);                                                                               \
+#define STAMP_MOV(w)                                                                \
+    HANDLER(mov_rr_##w) { reg_wr(c, op->r0, w, reg_rd(c, op->r1, w)); GO(op + 1); } \
+    HANDLER(mov_ri_##w) { reg_wr(c, op->r0, w, op->imm); GO(op + 1); }              \
+    HANDLER(mov_rm_##w)                                                             \
+    {                                                                               \
+        u64 lin = ea_of(c, op);                                                     \
+        FAST_RD(lin, w);                                                            \
+        reg_wr(c, op->r0, w, host_rd(lin + e->addend, w));                          \
+        GO(op + 1);                                                                 \
+    }                                                                               \
+    HANDLER(mov_mr_##w)                                                             \
+    {                                                                               \
+        u64 lin = ea_of(c, op);                                                     \
+        FAST_WR(lin, w);                                                            \
+        host_wr(lin + e->addend, w, reg_rd(c, op->r0, w));                          \
+        GO(op + 1);                                                                 \
+    }                                                                               \
+    HANDLER(mov_mi_##w)                                                             \
+    {                                                                               \
+        u64 lin = ea_of(c, op);                                                     \
+        FAST_WR(lin, w);                                                            \
+        host_wr(lin + e->addend, w, op->imm);                                       \
+        GO(op + 1);                                                                 \
     }
 STAMP_MOV(1) STAMP_MOV(2) STAMP_MOV(4) STAMP_MOV(8)
 #define MOV5(w) { mov_rr_##w, mov_ri_##w, mov_rm_##w, mov_mr_##w, mov_mi_##w }
 static op_fn *const mov_tab[4][F_COUNT] = { MOV5(1), MOV5(2), MOV5(4), MOV5(8) };
 
-#define STAMP_EXT(name, X, s, d)                                                                  \
-    HANDLER(name##_r_##s##d) { reg_wr(c, op->r0, d, X(reg_rd(c, op->r1, s), s)); GO(op + 1); }    \
-    HANDLER(name##_m_##s##d)                                                                      \
-    {                                                                                             \
-        u64 lin = ea_of(c, op);                                                                   \
-        const struct xlat *e = xl_of(fast, lin);                                                  \
-        if (!hit_rd(e, lin, s))                                                                   \
-            SLOW();                                                                               \
-        reg_wr(c, op->r0, d, X(host_rd(lin + e->addend, s), s));                                  \
-        GO(op + 1);                                                                               \
+#define STAMP_EXT(name, X, s, d)                                                               \
+    HANDLER(name##_r_##s##d) { reg_wr(c, op->r0, d, X(reg_rd(c, op->r1, s), s)); GO(op + 1); } \
+    HANDLER(name##_m_##s##d)                                                                   \
+    {                                                                                          \
+        u64 lin = ea_of(c, op);                                                                \
+        FAST_RD(lin, s);                                                                       \
+        reg_wr(c, op->r0, d, X(host_rd(lin + e->addend, s), s));                               \
+        GO(op + 1);                                                                            \
     }
 #define EXT_ALL(name, X) STAMP_EXT(name, X, 1, 2) STAMP_EXT(name, X, 1, 4) STAMP_EXT(name, X, 1, 8) \
     STAMP_EXT(name, X, 2, 2) STAMP_EXT(name, X, 2, 4) STAMP_EXT(name, X, 2, 8) STAMP_EXT(name, X, 4, 4) STAMP_EXT(name, X, 4, 8)
@@ -238,9 +214,7 @@ HANDLER(fence_op) { (void)c; GO(op + 1); }
 HANDLER(push_r)
 {
     u64 lin = c->st.gpr[RSP] - 8;
-    const struct xlat *e = xl_of(fast, lin);
-    if (!hit_wr(e, lin, 8))
-        SLOW();
+    FAST_WR(lin, 8);
     host_wr(lin + e->addend, 8, reg_rd(c, op->r0, 8));
     c->st.gpr[RSP] = lin;
     GO(op + 1);
@@ -249,9 +223,7 @@ HANDLER(push_r)
 HANDLER(push_i)
 {
     u64 lin = c->st.gpr[RSP] - 8;
-    const struct xlat *e = xl_of(fast, lin);
-    if (!hit_wr(e, lin, 8))
-        SLOW();
+    FAST_WR(lin, 8);
     host_wr(lin + e->addend, 8, op->imm);
     c->st.gpr[RSP] = lin;
     GO(op + 1);
@@ -260,9 +232,7 @@ HANDLER(push_i)
 HANDLER(pop_r)
 {
     u64 lin = c->st.gpr[RSP];
-    const struct xlat *e = xl_of(fast, lin);
-    if (!hit_rd(e, lin, 8))
-        SLOW();
+    FAST_RD(lin, 8);
     u64 v = host_rd(lin + e->addend, 8);
     c->st.gpr[RSP] = lin + 8;
     reg_wr(c, op->r0, 8, v);
@@ -356,30 +326,30 @@ HANDLER(call_r)
 }
 
 #define CC_LIST(X, ...) X(__VA_ARGS__, 0) X(__VA_ARGS__, 1) X(__VA_ARGS__, 2) X(__VA_ARGS__, 3) X(__VA_ARGS__, 4) X(__VA_ARGS__, 5) \
-    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11) \
+    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11)                   \
     X(__VA_ARGS__, 12) X(__VA_ARGS__, 13) X(__VA_ARGS__, 14) X(__VA_ARGS__, 15)
 
-#define STAMP_CC(_, cc)                                                                                      \
-    HANDLER(jcc_##cc)                                                                                        \
-    {                                                                                                        \
-        if (flags_cond(&c->fl, cc))                                                                          \
-            FOLLOW(op + 1);                                                                                  \
-        FOLLOW(op + 2);                                                                                      \
-    }                                                                                                        \
-    HANDLER(setcc_##cc) { reg_wr(c, op->r0, 1, flags_cond(&c->fl, cc)); GO(op + 1); }                        \
-    HANDLER(cmov4_##cc)                                                                                      \
-    {                                                                                                        \
-        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc);                                                         \
-        u64 old_ = reg_rd(c, op->r0, 4);                                                                     \
-        reg_wr(c, op->r0, 4, old_ ^ ((old_ ^ reg_rd(c, op->r1, 4)) & pick_));                                \
-        GO(op + 1);                                                                                          \
-    }                                                                                                        \
-    HANDLER(cmov8_##cc)                                                                                      \
-    {                                                                                                        \
-        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc); /* guests use it where they could not predict */        \
-        u64 old_ = reg_rd(c, op->r0, 8);                                                                     \
-        reg_wr(c, op->r0, 8, old_ ^ ((old_ ^ reg_rd(c, op->r1, 8)) & pick_));                                \
-        GO(op + 1);                                                                                          \
+#define STAMP_CC(_, cc)                                                                               \
+    HANDLER(jcc_##cc)                                                                                 \
+    {                                                                                                 \
+        if (flags_cond(&c->fl, cc))                                                                   \
+            FOLLOW(op + 1);                                                                           \
+        FOLLOW(op + 2);                                                                               \
+    }                                                                                                 \
+    HANDLER(setcc_##cc) { reg_wr(c, op->r0, 1, flags_cond(&c->fl, cc)); GO(op + 1); }                 \
+    HANDLER(cmov4_##cc)                                                                               \
+    {                                                                                                 \
+        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc);                                                  \
+        u64 old_ = reg_rd(c, op->r0, 4);                                                              \
+        reg_wr(c, op->r0, 4, old_ ^ ((old_ ^ reg_rd(c, op->r1, 4)) & pick_));                         \
+        GO(op + 1);                                                                                   \
+    }                                                                                                 \
+    HANDLER(cmov8_##cc)                                                                               \
+    {                                                                                                 \
+        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc); /* guests use it where they could not predict */ \
+        u64 old_ = reg_rd(c, op->r0, 8);                                                              \
+        reg_wr(c, op->r0, 8, old_ ^ ((old_ ^ reg_rd(c, op->r1, 8)) & pick_));                         \
+        GO(op + 1);                                                                                   \
     }
 CC_LIST(STAMP_CC, _)
 #define CC_NAME(pre, cc) pre##cc,
@@ -418,32 +388,33 @@ static inline bool cond_test(unsigned cc, unsigned w, u64 a, u64 b)
     return flags_cond(&f, cc);
 }
 
-#define FUSED(n, w, cc, form, A, B, PRE)                                 \
-    HANDLER(j_##n##_##form##_##w##_##cc)                                 \
-    {                                                                    \
-        PRE                                                              \
-        u64 a_ = (A), b_ = (B);                                          \
-        tst_##n(&c->fl, w, a_, b_);                                      \
-        if (cond_##n(cc, w, a_, b_))                                     \
-            FOLLOW(op + 2);                                              \
-        FOLLOW(op + 3);                                                  \
+#define FUSED(n, w, cc, form, A, B, PRE) \
+    HANDLER(j_##n##_##form##_##w##_##cc) \
+    {                                    \
+        PRE                              \
+        u64 a_ = (A), b_ = (B);          \
+        tst_##n(&c->fl, w, a_, b_);      \
+        if (cond_##n(cc, w, a_, b_))     \
+            FOLLOW(op + 2);              \
+        FOLLOW(op + 3);                  \
     }
-#define FUSE_LOAD(w)                                                     \
-    u64 lin = ea_of(c, op);                                              \
-    const struct xlat *e = xl_of(fast, lin);                             \
-    if (!hit_rd(e, lin, w))                                              \
-        SLOW();
-#define FUSE_FORMS(n, w, cc)                                                                           \
-    FUSED(n, w, cc, rr, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w), )                                  \
-    FUSED(n, w, cc, ri, reg_rd(c, op->r0, w), op->imm, )                                               \
-    FUSED(n, w, cc, rm, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w), FUSE_LOAD(w))               \
-    FUSED(n, w, cc, mr, host_rd(lin + e->addend, w), reg_rd(c, op->r0, w), FUSE_LOAD(w))               \
+#define FUSE_LOAD(w)        \
+    u64 lin = ea_of(c, op); \
+    FAST_RD(lin, w);
+#define FUSE_REG(n, w, cc)                                            \
+    FUSED(n, w, cc, rr, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w), ) \
+    FUSED(n, w, cc, ri, reg_rd(c, op->r0, w), op->imm, )
+#define FUSE_MEM(n, w, cc)                                                               \
+    FUSED(n, w, cc, rm, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w), FUSE_LOAD(w)) \
+    FUSED(n, w, cc, mr, host_rd(lin + e->addend, w), reg_rd(c, op->r0, w), FUSE_LOAD(w)) \
     FUSED(n, w, cc, mi, host_rd(lin + e->addend, w), op->imm, FUSE_LOAD(w))
-CC_LIST(FUSE_FORMS, cmp, 1) CC_LIST(FUSE_FORMS, cmp, 4) CC_LIST(FUSE_FORMS, cmp, 8)
-CC_LIST(FUSE_FORMS, test, 1) CC_LIST(FUSE_FORMS, test, 4) CC_LIST(FUSE_FORMS, test, 8)
-#define FUSE5(n, w, cc) { j_##n##_rr_##w##_##cc, j_##n##_ri_##w##_##cc, j_##n##_rm_##w##_##cc, j_##n##_mr_##w##_##cc, j_##n##_mi_##w##_##cc },
-#define FUSE_W(n, w) { CC_LIST(FUSE5, n, w) }
-static op_fn *const fuse_tab[2][3][16][F_COUNT] = { { FUSE_W(cmp, 1), FUSE_W(cmp, 4), FUSE_W(cmp, 8) },
-                                                    { FUSE_W(test, 1), FUSE_W(test, 4), FUSE_W(test, 8) } };
+#define FUSE_ALL(n) CC_LIST(FUSE_REG, n, 1) CC_LIST(FUSE_MEM, n, 1) CC_LIST(FUSE_MEM, n, 4) CC_LIST(FUSE_MEM, n, 8)
+FUSE_ALL(cmp) FUSE_ALL(test)
+/* Register forms of 4 and 8 bytes are stamped for each register: jri_tab of stamped_reg.h. */
+#define FUSE_ROW1(n, w, cc) \
+    { j_##n##_rr_##w##_##cc, j_##n##_ri_##w##_##cc, j_##n##_rm_##w##_##cc, j_##n##_mr_##w##_##cc, j_##n##_mi_##w##_##cc },
+#define FUSE_ROW(n, w, cc) { NULL, NULL, j_##n##_rm_##w##_##cc, j_##n##_mr_##w##_##cc, j_##n##_mi_##w##_##cc },
+#define FUSE_TAB(n) { { CC_LIST(FUSE_ROW1, n, 1) }, { CC_LIST(FUSE_ROW, n, 4) }, { CC_LIST(FUSE_ROW, n, 8) } }
+static op_fn *const fuse_tab[2][3][16][F_COUNT] = { FUSE_TAB(cmp), FUSE_TAB(test) };
 
 #endif

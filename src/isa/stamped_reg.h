@@ -7,19 +7,19 @@
 #include "isa/stamped.h"
 
 #define REG_D(X, ...) X(__VA_ARGS__, 0) X(__VA_ARGS__, 1) X(__VA_ARGS__, 2) X(__VA_ARGS__, 3) X(__VA_ARGS__, 4) X(__VA_ARGS__, 5) \
-    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11) \
+    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11)                 \
     X(__VA_ARGS__, 12) X(__VA_ARGS__, 13) X(__VA_ARGS__, 14) X(__VA_ARGS__, 15)
 #define REG_S(X, ...) X(__VA_ARGS__, 0) X(__VA_ARGS__, 1) X(__VA_ARGS__, 2) X(__VA_ARGS__, 3) X(__VA_ARGS__, 4) X(__VA_ARGS__, 5) \
-    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11) \
+    X(__VA_ARGS__, 6) X(__VA_ARGS__, 7) X(__VA_ARGS__, 8) X(__VA_ARGS__, 9) X(__VA_ARGS__, 10) X(__VA_ARGS__, 11)                 \
     X(__VA_ARGS__, 12) X(__VA_ARGS__, 13) X(__VA_ARGS__, 14) X(__VA_ARGS__, 15)
 
 #define alu_copy(f, w, a, b) (b) /* MOV as a body of the same shape */
 
-#define RR_PAIR(n, rec, F, w, d, s)                                                                             \
-    HANDLER(n##_rr_##rec##w##_##d##_##s)                                                                        \
-    {                                                                                                           \
-        reg_wr(c, (d) * 8, w, alu_##n(F, w, reg_rd(c, (d) * 8, w), reg_rd(c, (s) * 8, w)));                     \
-        GO(op + 1);                                                                                             \
+#define RR_PAIR(n, rec, F, w, d, s)                                                         \
+    HANDLER(n##_rr_##rec##w##_##d##_##s)                                                    \
+    {                                                                                       \
+        reg_wr(c, (d) * 8, w, alu_##n(F, w, reg_rd(c, (d) * 8, w), reg_rd(c, (s) * 8, w))); \
+        GO(op + 1);                                                                         \
     }
 #define RR_ROW(n, rec, F, w, d) REG_S(RR_PAIR, n, rec, F, w, d)
 #define RR_ALL(n) REG_D(RR_ROW, n, x, NULL, 4) REG_D(RR_ROW, n, x, NULL, 8)
@@ -37,11 +37,11 @@ static op_fn *const rr_tab[6][2][2][16][16] = {
 };
 
 /* Register and immediate, one register: arithmetic and shifts. */
-#define RI_ONE(n, rec, F, w, d)                                                        \
-    HANDLER(n##_ri_##rec##w##_##d)                                                     \
-    {                                                                                  \
-        reg_wr(c, (d) * 8, w, alu_##n(F, w, reg_rd(c, (d) * 8, w), op->imm));          \
-        GO(op + 1);                                                                    \
+#define RI_ONE(n, rec, F, w, d)                                               \
+    HANDLER(n##_ri_##rec##w##_##d)                                            \
+    {                                                                         \
+        reg_wr(c, (d) * 8, w, alu_##n(F, w, reg_rd(c, (d) * 8, w), op->imm)); \
+        GO(op + 1);                                                           \
     }
 #define RI_ALL(n) REG_D(RI_ONE, n, x, NULL, 4) REG_D(RI_ONE, n, x, NULL, 8)
 #define RI_REC(n) REG_D(RI_ONE, n, f, &c->fl, 4) REG_D(RI_ONE, n, f, &c->fl, 8)
@@ -57,17 +57,15 @@ static op_fn *const ri_tab[6][2][2][16] = {
 static op_fn *const shi_tab[5][2][2][16] = { RI_TABS(shl), RI_TABS(shr), RI_TABS(sar), RI_TABS(rol), RI_TABS(ror) };
 
 /* Addresses: LEA of base + displacement, and base + index into the temporary. */
-#define EA_PAIR(d, s)                                                                                                       \
-    HANDLER(lea8_##d##_##s) { c->st.gpr[d] = c->st.gpr[s] + (u64)(i64)op->disp; GO(op + 1); }                               \
+#define EA_PAIR(d, s)                                                                                                          \
+    HANDLER(lea8_##d##_##s) { c->st.gpr[d] = c->st.gpr[s] + (u64)(i64)op->disp; GO(op + 1); }                                  \
     HANDLER(agu_##d##_##s) { c->st.gpr[GPR_TMP] = c->st.gpr[d] + (u64)(i64)op->disp + (c->st.gpr[s] << op->aux); GO(op + 1); } \
-    HANDLER(zx8_##d##_##s)                                                                                                  \
-    {                                                                                                                       \
-        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;                                                                        \
-        const struct xlat *e = xl_of(fast, lin);                                                                            \
-        if (!hit_rd(e, lin, 1))                                                                                             \
-            SLOW();                                                                                                         \
-        c->st.gpr[d] = host_rd(lin + e->addend, 1);                                                                         \
-        GO(op + 1);                                                                                                         \
+    HANDLER(zx8_##d##_##s)                                                                                                     \
+    {                                                                                                                          \
+        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;                                                                           \
+        FAST_RD(lin, 1);                                                                                                       \
+        c->st.gpr[d] = host_rd(lin + e->addend, 1);                                                                            \
+        GO(op + 1);                                                                                                            \
     }
 #define EA_ROW(_, d) REG_S(EA_PAIR, d)
 REG_D(EA_ROW, _)
@@ -78,22 +76,22 @@ static op_fn *const agu_tab[16][16] = { REG_D(EA_NAMES, agu) };
 static op_fn *const zx8_tab[16][16] = { REG_D(EA_NAMES, zx8) };
 
 /* Compare or test a register with an immediate or itself, fused with the Jcc behind. */
-#define JRI_ONE(n, w, cc, d)                                             \
-    HANDLER(j_##n##_ri_##w##_##cc##_##d)                                 \
-    {                                                                    \
-        u64 a_ = reg_rd(c, (d) * 8, w), b_ = op->imm;                    \
-        tst_##n(&c->fl, w, a_, b_);                                      \
-        if (cond_##n(cc, w, a_, b_))                                     \
-            FOLLOW(op + 2);                                              \
-        FOLLOW(op + 3);                                                  \
-    }                                                                    \
-    HANDLER(j_##n##_rr_##w##_##cc##_##d)                                 \
-    {                                                                    \
-        u64 a_ = reg_rd(c, (d) * 8, w), b_ = reg_rd(c, op->r1, w);       \
-        tst_##n(&c->fl, w, a_, b_);                                      \
-        if (cond_##n(cc, w, a_, b_))                                     \
-            FOLLOW(op + 2);                                              \
-        FOLLOW(op + 3);                                                  \
+#define JRI_ONE(n, w, cc, d)                                       \
+    HANDLER(j_##n##_ri_##w##_##cc##_##d)                           \
+    {                                                              \
+        u64 a_ = reg_rd(c, (d) * 8, w), b_ = op->imm;              \
+        tst_##n(&c->fl, w, a_, b_);                                \
+        if (cond_##n(cc, w, a_, b_))                               \
+            FOLLOW(op + 2);                                        \
+        FOLLOW(op + 3);                                            \
+    }                                                              \
+    HANDLER(j_##n##_rr_##w##_##cc##_##d)                           \
+    {                                                              \
+        u64 a_ = reg_rd(c, (d) * 8, w), b_ = reg_rd(c, op->r1, w); \
+        tst_##n(&c->fl, w, a_, b_);                                \
+        if (cond_##n(cc, w, a_, b_))                               \
+            FOLLOW(op + 2);                                        \
+        FOLLOW(op + 3);                                            \
     }
 #define JRI_CC(n, w, cc) REG_D(JRI_ONE, n, w, cc)
 #define JRI_ALL(n, w) CC_LIST(JRI_CC, n, w)
@@ -107,24 +105,20 @@ static op_fn *const jri_tab[2][2][2][16][16] = { /* [immediate][test][64-bit][cc
 };
 
 /* Loads and stores: data register by base register. */
-#define LD_PAIR(w, d, s)                                                \
-    HANDLER(load_##w##_##d##_##s)                                       \
-    {                                                                   \
-        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;                    \
-        const struct xlat *e = xl_of(fast, lin);                        \
-        if (!hit_rd(e, lin, w))                                         \
-            SLOW();                                                     \
-        reg_wr(c, (d) * 8, w, host_rd(lin + e->addend, w));             \
-        GO(op + 1);                                                     \
-    }                                                                   \
-    HANDLER(store_##w##_##d##_##s)                                      \
-    {                                                                   \
-        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;                    \
-        const struct xlat *e = xl_of(fast, lin);                        \
-        if (!hit_wr(e, lin, w))                                         \
-            SLOW();                                                     \
-        host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w));             \
-        GO(op + 1);                                                     \
+#define LD_PAIR(w, d, s)                                    \
+    HANDLER(load_##w##_##d##_##s)                           \
+    {                                                       \
+        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;        \
+        FAST_RD(lin, w);                                    \
+        reg_wr(c, (d) * 8, w, host_rd(lin + e->addend, w)); \
+        GO(op + 1);                                         \
+    }                                                       \
+    HANDLER(store_##w##_##d##_##s)                          \
+    {                                                       \
+        u64 lin = c->st.gpr[s] + (u64)(i64)op->disp;        \
+        FAST_WR(lin, w);                                    \
+        host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w)); \
+        GO(op + 1);                                         \
     }
 #define LD_ROW(w, d) REG_S(LD_PAIR, w, d)
 #define LD_ALL(w) REG_D(LD_ROW, w)
