@@ -40,6 +40,8 @@ bool stack_seg_check(struct vcpu *c, u16 sel, unsigned cpl, u8 vec, struct seg *
 bool code_check_offset(struct vcpu *c, const struct seg *cs, u64 off);
 /* SSn:RSPn of the current TSS for privilege `cpl`; long mode: *ss is the null selector. Faults #TS(TR). */
 bool tss_stack(struct vcpu *c, unsigned cpl, u16 *ss, u64 *rsp);
+/* Long mode IST entry n = 1..7. Faults as tss_stack. */
+bool tss_ist(struct vcpu *c, unsigned n, u64 *rsp);
 /* Data segments the new, lesser privilege may not keep become null. */
 void seg_drop_privileged(struct vcpu *c);
 /* Commits a code segment: CS, CPL (selector's RPL := cpl) and mode. */

@@ -207,6 +207,17 @@ void cs_commit(struct vcpu *c, struct seg cs, unsigned cpl)
     cpu_update_mode(c);
 }
 
+bool tss_ist(struct vcpu *c, unsigned n, u64 *rsp)
+{
+    const struct seg *tr = &c->st.seg[SEG_TR];
+    unsigned off = 36 + 8 * (n - 1);
+    if (off + 7 > tr->limit)
+        return cpu_raise_err(c, EXC_TS, sel_err(tr->sel));
+    if (!lin_read(c, tr->base + off, 8, ACC_R | ACC_SYS, rsp))
+        return false;
+    return cpu_canonical(c, *rsp) || cpu_raise_err(c, EXC_SS, 0);
+}
+
 bool tss_stack(struct vcpu *c, unsigned cpl, u16 *ss, u64 *rsp)
 {
     const struct seg *tr = &c->st.seg[SEG_TR];

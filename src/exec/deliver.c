@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Delivery of what a body or the decision point recorded in vcpu.ev: intercepts, double faults, IDT, #VMEXIT [APM2 8.1-8.9, 15.7, 15.12]. */
+#include "cpu/internal.h"
 #include "exec/private.h"
 #include "svm/svm.h"
 
@@ -172,63 +173,32 @@ static bool read_gate(struct vcpu *c, const struct event *ev, struct gate *g)
     return true;
 }
 
+/* Errors of a step of the delivery: EXT says that the program did not ask for the event [APM2 8.4.1]. */
+static bool with_ext(struct vcpu *c, u32 ext, bool ok)
+{
+    if (!ok && c->ev.kind == EV_FAULT && c->ev.vec >= EXC_TS && c->ev.vec <= EXC_GP)
+        c->ev.err |= ext;
+    return ok;
+}
+
 static bool deliver_task_gate(struct vcpu *c, const struct event *ev, const struct gate *g)
 {
-    struct desc d;
-    u64 lin;
-    u32 ext = idt_err(ev) & 1;
-    if ((g->sel & 4) || !desc_read(c, g->sel, &d, &lin, EXC_GP))
-        return c->ev.kind != EV_NONE ? false : cpu_raise_err(c, EXC_GP, (g->sel & 0xFFFCu) | ext);
-    unsigned attr = d.hi >> 8 & 0xFF;
-    if ((attr & 0x17) != 1) /* an available TSS, 16 or 32 bit */
-        return cpu_raise_err(c, EXC_GP, (g->sel & 0xFFFCu) | ext);
-    if (!(attr & 0x80))
-        return cpu_raise_err(c, EXC_NP, (g->sel & 0xFFFCu) | ext);
-    if (ev->kind == EV_SOFT || ev->kind == EV_TRAP)
-        c->st.rip = c->next_rip;
-    c->next_rip = c->st.rip;
-    if (!task_switch(c, g->sel, d, TASK_INT, ev->has_err, ev->err))
-        return false;
-    c->st.rip = c->next_rip;
-    return true;
+    if (ev->kind != EV_SOFT && ev->kind != EV_TRAP)
+        c->next_rip = c->st.rip; /* the outgoing task restarts the instruction */
+    return with_ext(c, idt_err(ev) & 1, task_gate(c, g->sel, TASK_INT, ev->has_err, ev->err));
 }
 
 /* The stack of a more privileged level from the TSS, or an IST stack. */
-static bool inner_stack(struct vcpu *c, const struct gate *g, unsigned dpl, u32 ext, struct seg *ss, u64 *rsp)
+static bool inner_stack(struct vcpu *c, const struct gate *g, unsigned dpl, struct seg *ss, u64 *rsp)
 {
-    const struct seg *tr = &c->st.seg[SEG_TR];
-    struct desc d;
-    u64 lin, sel;
+    u16 sel;
     if (cpu_long(c)) {
-        u64 at = g->ist ? 36 + 8 * (g->ist - 1u) : 4 + 8 * dpl;
-        if (at + 7 > tr->limit)
-            return cpu_raise_err(c, EXC_TS, (tr->sel & 0xFFFCu) | ext);
-        *ss = (struct seg){ .sel = (u16)dpl, .attr = 0 };
-        return lin_read(c, tr->base + at, 8, ACC_R | ACC_SYS, rsp);
+        *ss = (struct seg){ .sel = (u16)dpl };
+        return g->ist ? tss_ist(c, g->ist, rsp) : tss_stack(c, dpl, &sel, rsp);
     }
-    bool t32 = tr->attr & 8;
-    u64 at = t32 ? 4 + 8 * dpl : 2 + 4 * dpl;
-    if (at + (t32 ? 5 : 3) > tr->limit)
-        return cpu_raise_err(c, EXC_TS, (tr->sel & 0xFFFCu) | ext);
-    if (!lin_read(c, tr->base + at, t32 ? 4 : 2, ACC_R | ACC_SYS, rsp) ||
-        !lin_read(c, tr->base + at + (t32 ? 4 : 2), 2, ACC_R | ACC_SYS, &sel))
+    if (!tss_stack(c, dpl, &sel, rsp))
         return false;
-    if (!(sel & 0xFFFC))
-        return cpu_raise_err(c, EXC_TS, ext);
-    if (!desc_read(c, (u16)sel, &d, &lin, EXC_TS))
-        return false;
-    unsigned attr = d.hi >> 8 & 0xFF;
-    if ((sel & 3) != dpl || (attr >> 5 & 3) != dpl || (attr & 0x1A) != 0x12)
-        return cpu_raise_err(c, EXC_TS, ((u32)sel & 0xFFFCu) | ext);
-    if (!(attr & 0x80))
-        return cpu_raise_err(c, EXC_SS, ((u32)sel & 0xFFFCu) | ext);
-    if (!(d.hi & 0x100)) {
-        d.hi |= 0x100;
-        if (!lin_write(c, lin + 5, 1, ACC_W | ACC_SYS, d.hi >> 8 & 0xFF))
-            return false;
-    }
-    seg_unpack(ss, (u16)sel, d, 0);
-    return true;
+    return sel_null(sel) ? cpu_raise_err(c, EXC_TS, 0) : stack_seg_check(c, sel, dpl, EXC_TS, ss);
 }
 
 static void null_data_segments(struct vcpu *c)
@@ -263,30 +233,25 @@ static bool deliver_idt(struct vcpu *c, const struct event *ev)
     u32 ext = idt_err(ev) & 1;
     if (!read_gate(c, ev, &g))
         return false;
-    if (g.type == 5)
+    if (g.type == SYS_TASK_GATE)
         return deliver_task_gate(c, ev, &g);
-    if (!(g.sel & 0xFFFC))
+    if (sel_null(g.sel))
         return cpu_raise_err(c, EXC_GP, ext);
-    if (!desc_read(c, g.sel, &d, &dlin, EXC_GP)) {
-        if (c->ev.kind == EV_FAULT && c->ev.vec == EXC_GP)
-            c->ev.err |= ext;
+    if (!with_ext(c, ext, desc_read(c, g.sel, &d, &dlin, EXC_GP)))
         return false;
-    }
-    unsigned attr = d.hi >> 8 & 0xFF, dpl = attr >> 5 & 3;
-    bool conforming = attr & 4;
-    if ((attr & 0x18) != 0x18 || dpl > c->st.cpl || (lm && (d.hi >> 21 & 3) != 1))
-        return cpu_raise_err(c, EXC_GP, (g.sel & 0xFFFCu) | ext);
-    if (!(attr & 0x80))
-        return cpu_raise_err(c, EXC_NP, (g.sel & 0xFFFCu) | ext);
-    unsigned new_cpl = conforming ? c->st.cpl : dpl;
+    if (!desc_is_code(d) || desc_dpl(d) > c->st.cpl || (lm && (d.hi & (DESC_L | DESC_D)) != DESC_L))
+        return cpu_raise_err(c, EXC_GP, sel_err(g.sel) | ext);
+    if (!(d.hi & DESC_P))
+        return cpu_raise_err(c, EXC_NP, sel_err(g.sel) | ext);
+    unsigned new_cpl = desc_conforming(d) ? c->st.cpl : desc_dpl(d);
     bool inner = new_cpl < c->st.cpl;
     if (v86 && new_cpl != 0)
-        return cpu_raise_err(c, EXC_GP, (g.sel & 0xFFFCu) | ext);
+        return cpu_raise_err(c, EXC_GP, sel_err(g.sel) | ext);
     struct seg ss = c->st.seg[SEG_SS];
     bool switched = inner || (lm && g.ist);
-    if (switched && !inner_stack(c, &g, new_cpl, ext, &ss, &rsp))
+    if (switched && !with_ext(c, ext, inner_stack(c, &g, new_cpl, &ss, &rsp)))
         return false;
-    if (!inner && switched)
+    if (!inner)
         ss = c->st.seg[SEG_SS];
     struct frame f = { .c = c, .rsp = rsp, .width = lm ? 8 : g.type >= 14 ? 4 : 2, .acc = new_cpl < 3 ? ACC_SYS : 0 };
     f.mask = lm ? ~0ull : ss.attr & ATTR_DB ? 0xFFFFFFFF : 0xFFFF;
@@ -296,39 +261,25 @@ static bool deliver_idt(struct vcpu *c, const struct event *ev)
     unsigned n = 3 + (ev->has_err ? 1 : 0) + (inner || lm ? 2 : 0) + (v86 ? 4 : 0);
     if (!frame_probe(&f, n, &ss, ext, inner, ss.sel))
         return false;
-    if (lm ? !cpu_canonical(c, g.off) : 0)
-        return cpu_raise_err(c, EXC_GP, ext);
     struct seg cs;
-    seg_unpack(&cs, (u16)((g.sel & 0xFFFC) | new_cpl), d, 0);
-    u64 target = g.type >= 14 ? g.off : g.off & 0xFFFF;
-    if (!lm && target > cs.limit)
-        return cpu_raise_err(c, EXC_GP, ext);
-    if (!(attr & 1) && !lin_write(c, dlin + 5, 1, ACC_W | ACC_SYS, attr | 1))
+    seg_unpack(&cs, g.sel, d, 0);
+    cs.attr |= 1; /* accessed, as the descriptor will be */
+    u64 target = g.type >= SYS_INT ? g.off : g.off & 0xFFFF;
+    if (!with_ext(c, ext, code_check_offset(c, &cs, target)) || !desc_set_accessed(c, dlin, &d))
         return false;
     if (!push_frame(c, ev, &f, inner, v86))
         return false; /* cannot happen after the probe */
-    cs.attr |= 1;
-    if (inner || (lm && g.ist)) {
-        if (inner)
-            c->st.seg[SEG_SS] = ss;
-        c->st.gpr[RSP] = f.rsp;
-    } else if (lm) {
-        c->st.gpr[RSP] = f.rsp;
-    } else {
-        stack_commit(c, f.rsp);
-    }
-    if (!lm && inner)
-        c->st.gpr[RSP] = ss.attr & ATTR_DB ? (u32)f.rsp : (c->st.gpr[RSP] & ~0xFFFFull) | (f.rsp & 0xFFFF);
+    if (inner)
+        c->st.seg[SEG_SS] = ss;
+    gpr_set(c, RSP, lm ? 8 : ss.attr & ATTR_DB ? 4 : 2, f.rsp);
     u64 fl = cpu_rflags(c) & ~(u64)(FL_TF | FL_NT | FL_RF | FL_VM);
     if (!g.trap)
         fl &= ~(u64)FL_IF;
     if (v86)
         null_data_segments(c);
-    c->st.seg[SEG_CS] = cs;
-    c->st.cpl = (u8)new_cpl;
     c->st.rip = target;
     cpu_set_rflags(c, fl);
-    cpu_update_mode(c);
+    cs_commit(c, cs, new_cpl);
     return true;
 }
 
