@@ -54,7 +54,7 @@ static const char *const map_names[] = { "ONE", "0F", "0F38", "0F3A", "3DNOW", "
 static const char *const prefix_names[] = { "_", "NP", "66", "F3", "F2" };
 static const char *const limit_names[] = {
     "LOCK", "CPL0", "NO64", "O64", "PM", "D64", "F64", "END", "BRANCH", "CALC", "REP", "W0", "W1", "L0", "L1", "NO66", "FPU", "MMX", "SSE",
-    "AVX", "IOPL", "NOFAULT", "B0",
+    "AVX", "IOPL", "NOFAULT", "B0", "RO",
 };
 
 __attribute__((format(printf, 3, 4))) static void error_at(const char *file, unsigned line, const char *fmt, ...)

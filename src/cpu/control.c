@@ -18,6 +18,12 @@ void cpu_charge(struct vcpu *c, u64 ticks)
     c->budget -= (i64)(ticks << 24);
 }
 
+void cpu_charge_class(struct vcpu *c, enum timing_class id)
+{
+    if (c->cost)
+        cpu_charge(c, c->cost[id]);
+}
+
 /* The TSS's I/O permission map [APM2 12.2.4]. */
 static bool io_map_allows(struct vcpu *c, u16 port, unsigned width, bool *ok)
 {

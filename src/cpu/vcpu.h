@@ -95,6 +95,7 @@ struct vcpu {
     const struct machine_cpu_ops *ops;
     const struct cpu_model *model;
     const u64 *features;      /* bitmap by feat_id */
+    const u32 *cost;          /* ticks by timing class, set by exec; NULL in tests of a bare vCPU: nothing is charged */
     struct clock *clock;
     struct diag *diag;
     int index;
@@ -196,6 +197,7 @@ bool cpu_jump(struct vcpu *c, u64 target, unsigned osz); /* near: cut to osz, li
 void cpu_update_mode(struct vcpu *c);   /* after CR0/CR4/EFER/CS/CPL/VM/asid changes: MMU context, attn |= ATTN_MODE */
 void cpu_sync(struct vcpu *c);          /* folds lazy flags and counts into st; call before looking from outside exec */
 void cpu_charge(struct vcpu *c, u64 ticks); /* dynamic cost of the running instruction */
+void cpu_charge_class(struct vcpu *c, enum timing_class id); /* cost of what no instruction row names: #VMEXIT, event delivery */
 void cpu_reset(struct vcpu *c, bool init);  /* RESET (false) or INIT (true) */
 
 /* ---- segments (cpu/seg.c) ---- */

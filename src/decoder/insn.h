@@ -113,6 +113,7 @@ enum {
     LIM_NOFAULT = 1 << 21, /* register forms can not fault, exit or trap (lets flag writes before it be dropped) */
     LIM_VEXNDD = 1 << 22, /* VEX.vvvv must be 1111 unless an operand uses it: set automatically by isagen when unused */
     LIM_B0 = 1 << 23,    /* row matches only with REX.B clear (90: NOP, else XCHG) */
+    LIM_RO = 1 << 24,    /* for the cost: the first operand is only read (PUSH, DIV, BT...); TST rows need not say so */
 };
 
 enum insn_kind { KIND_NONE, KIND_ALU, KIND_ALUC, KIND_TST, KIND_UN, KIND_SYS };

@@ -99,6 +99,7 @@ bool exec_add_vcpu(struct exec *e, struct vcpu *c)
         return false;
     c->exec->e = e;
     c->fold = exec_fold;
+    c->cost = timing_table();
     for (unsigned i = 0; i < ARRAY_LEN(c->exec->jump); i++)
         c->exec->jump[i].key = ~0ull;
     e->vcpu[e->nvcpu++] = c;

@@ -421,7 +421,7 @@ void exec_deliver(struct vcpu *c)
         if (deliver_one(c, &ev)) {
             c->st.shadow = c->st.shadow_ss = false;
             c->svm->delivering = 0;
-            c->budget -= (i64)(40 * TICKS_PER_CYCLE) << BUDGET_SHIFT;
+            cpu_charge_class(c, TIME_event);
             break;
         }
     }

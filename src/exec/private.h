@@ -145,7 +145,7 @@ static inline struct jump_entry *jump_set(struct exec_cpu *x, u64 rip)
 static inline void charge_walks(struct vcpu *c)
 {
     if (UNLIKELY(c->mmu.walk_refs)) {
-        cpu_charge(c, (u64)c->mmu.walk_refs * TIMING_WALK_REF_TICKS);
+        cpu_charge(c, (u64)c->mmu.walk_refs * c->cost[TIME_walk_ref]);
         c->mmu.walk_refs = 0;
     }
 }

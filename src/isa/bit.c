@@ -45,7 +45,7 @@ static inline u64 bit_imm(struct flags *f, unsigned width, u64 a, u64 b, enum bi
     return bit_apply(op, a, mask);
 }
 
-INSN(0F, A3, _, MRM, bt, Ev Gv, _, w:C u:OSAP, _, bit, gen)
+INSN(0F, A3, _, MRM, bt, Ev Gv, RO, w:C u:OSAP, _, bit, gen)
 SYS(bt)
 {
     return bit_reg(c, in, BIT_TEST);
@@ -69,7 +69,7 @@ SYS(btc)
     return bit_reg(c, in, BIT_COMPLEMENT);
 }
 
-INSN(0F, BA, _, /4, bt_imm, Ev Ib, _, w:C u:OSAP, _, bit, gen)
+INSN(0F, BA, _, /4, bt_imm, Ev Ib, RO, w:C u:OSAP, _, bit, gen)
 TST(bt_imm)
 {
     flags_set_cf(f, a >> (b & (8 * width - 1)) & 1);

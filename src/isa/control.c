@@ -21,7 +21,7 @@ SYS(jcc)
 
 INSN(ONE, E9, _, _, jmp, Jz, D64 BRANCH, _, _, branch, gen)
 INSN(ONE, EB, _, _, jmp, Jb, D64 BRANCH, _, _, branch, gen)
-INSN(ONE, FF, _, /4, jmp, Ev, D64 BRANCH, _, _, branch, gen)
+INSN(ONE, FF, _, /4, jmp, Ev, D64 BRANCH RO, _, _, branch, gen)
 SYS(jmp)
 {
     u64 target;
@@ -29,7 +29,7 @@ SYS(jmp)
 }
 
 INSN(ONE, E8, _, _, call, Jz, D64 BRANCH, _, _, call, gen)
-INSN(ONE, FF, _, /2, call, Ev, D64 BRANCH, _, _, call, gen)
+INSN(ONE, FF, _, /2, call, Ev, D64 BRANCH RO, _, _, call, gen)
 SYS(call)
 {
     u64 target, ret = c->next_rip;

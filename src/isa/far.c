@@ -27,7 +27,7 @@ static bool far_pointer(struct vcpu *c, const struct insn *in, u16 *sel, u64 *of
 }
 
 INSN(ONE, EA, _, _, jmpf, Ap, NO64 END, _, _, far, gen)
-INSN(ONE, FF, _, /5m, jmpf, Mp, END, _, _, far, gen)
+INSN(ONE, FF, _, /5m, jmpf, Mp, END RO, _, _, far, gen)
 SYS(jmpf)
 {
     u16 sel;
@@ -36,7 +36,7 @@ SYS(jmpf)
 }
 
 INSN(ONE, 9A, _, _, callf, Ap, NO64 END, _, _, far, gen)
-INSN(ONE, FF, _, /3m, callf, Mp, END, _, _, far, gen)
+INSN(ONE, FF, _, /3m, callf, Mp, END RO, _, _, far, gen)
 SYS(callf)
 {
     u16 sel;

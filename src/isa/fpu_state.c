@@ -84,7 +84,7 @@ SYS(fnstsw_ax)
     return true;
 }
 
-INSN(ONE, D9, _, /5m, fldcw, Mw, FPU, _, _, fpu, gen)
+INSN(ONE, D9, _, /5m, fldcw, Mw, FPU RO, _, _, fpu, gen)
 SYS(fldcw)
 {
     u64 v;
@@ -121,7 +121,7 @@ static void int_to_ext(i32 v, u8 out[16])
 }
 
 /* Kernels use FILD to clear the exception pointers. */
-INSN(ONE, DB, _, /0m, fild, Md, FPU, _, _, fpu, gen)
+INSN(ONE, DB, _, /0m, fild, Md, FPU RO, _, _, fpu, gen)
 SYS(fild)
 {
     static const u8 indefinite[16] = {0, 0, 0, 0, 0, 0, 0, 0xC0, 0xFF, 0xFF};
@@ -183,7 +183,7 @@ static u32 mxcsr_mask(const struct vcpu *c)
     return cpu_has(c, FEAT_MISALIGNSSE) ? 0x2FFFF : 0xFFFF;
 }
 
-INSN(0F, AE, NP, /2m, ldmxcsr, Md, F:SSE SSE, _, _, vec, gen)
+INSN(0F, AE, NP, /2m, ldmxcsr, Md, F:SSE SSE RO, _, _, vec, gen)
 SYS(ldmxcsr)
 {
     u64 v;

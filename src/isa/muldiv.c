@@ -21,8 +21,8 @@ static bool mul_done(struct vcpu *c, unsigned w, u128 r, bool over)
     return true;
 }
 
-INSN(ONE, F6, _, /4, mul, Eb, _, w:OC u:SZAP, _, mul, gen)
-INSN(ONE, F7, _, /4, mul, Ev, _, w:OC u:SZAP, _, mul, gen)
+INSN(ONE, F6, _, /4, mul, Eb, RO, w:OC u:SZAP, _, mul, gen)
+INSN(ONE, F7, _, /4, mul, Ev, RO, w:OC u:SZAP, _, mul, gen)
 SYS(mul)
 {
     unsigned w = in->op[0].size;
@@ -33,8 +33,8 @@ SYS(mul)
     return mul_done(c, w, r, r >> (8 * w) != 0);
 }
 
-INSN(ONE, F6, _, /5, imul_wide, Eb, _, w:OC u:SZAP, _, mul, gen)
-INSN(ONE, F7, _, /5, imul_wide, Ev, _, w:OC u:SZAP, _, mul, gen)
+INSN(ONE, F6, _, /5, imul_wide, Eb, RO, w:OC u:SZAP, _, mul, gen)
+INSN(ONE, F7, _, /5, imul_wide, Ev, RO, w:OC u:SZAP, _, mul, gen)
 SYS(imul_wide)
 {
     unsigned w = in->op[0].size;
@@ -62,8 +62,8 @@ static void div_flags(struct vcpu *c)
     flags_put(&c->fl, FL_AF, FL_AF | FL_ZF | FL_SF | FL_PF);
 }
 
-INSN(ONE, F6, _, /6, div, Eb, _, u:OSZAPC, _, div, gen)
-INSN(ONE, F7, _, /6, div, Ev, _, u:OSZAPC, _, div, gen)
+INSN(ONE, F6, _, /6, div, Eb, RO, u:OSZAPC, _, div, gen)
+INSN(ONE, F7, _, /6, div, Ev, RO, u:OSZAPC, _, div, gen)
 SYS(div)
 {
     unsigned w = in->op[0].size;
@@ -78,8 +78,8 @@ SYS(div)
     return true;
 }
 
-INSN(ONE, F6, _, /7, idiv, Eb, _, u:OSZAPC, _, div, gen)
-INSN(ONE, F7, _, /7, idiv, Ev, _, u:OSZAPC, _, div, gen)
+INSN(ONE, F6, _, /7, idiv, Eb, RO, u:OSZAPC, _, div, gen)
+INSN(ONE, F7, _, /7, idiv, Ev, RO, u:OSZAPC, _, div, gen)
 SYS(idiv)
 {
     unsigned w = in->op[0].size;

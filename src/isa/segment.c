@@ -158,7 +158,7 @@ SYS(lsl)
     return true;
 }
 
-INSN(0F, 00, _, /4, verr, Ew, PM, w:Z, _, sys, gen)
+INSN(0F, 00, _, /4, verr, Ew, PM RO, w:Z, _, sys, gen)
 SYS(verr)
 {
     struct desc d;
@@ -171,7 +171,7 @@ SYS(verr)
     return true;
 }
 
-INSN(0F, 00, _, /5, verw, Ew, PM, w:Z, _, sys, gen)
+INSN(0F, 00, _, /5, verw, Ew, PM RO, w:Z, _, sys, gen)
 SYS(verw)
 {
     struct desc d;
@@ -236,9 +236,9 @@ INSN(0F, 01, _, /0m, sgdt, Ms, _, _, GDTR_READ, sys, gen)
 SYS(sgdt) { return store_dtr(c, in, &c->st.gdtr, ICPT_GDTR_READ, VMEXIT_GDTR_READ); }
 INSN(0F, 01, _, /1m, sidt, Ms, _, _, IDTR_READ, sys, gen)
 SYS(sidt) { return store_dtr(c, in, &c->st.idtr, ICPT_IDTR_READ, VMEXIT_IDTR_READ); }
-INSN(0F, 01, _, /2m, lgdt, Ms, CPL0, _, GDTR_WRITE, sys, gen)
+INSN(0F, 01, _, /2m, lgdt, Ms, CPL0 RO, _, GDTR_WRITE, sys, gen)
 SYS(lgdt) { return load_dtr(c, in, &c->st.gdtr, ICPT_GDTR_WRITE, VMEXIT_GDTR_WRITE); }
-INSN(0F, 01, _, /3m, lidt, Ms, CPL0, _, IDTR_WRITE, sys, gen)
+INSN(0F, 01, _, /3m, lidt, Ms, CPL0 RO, _, IDTR_WRITE, sys, gen)
 SYS(lidt) { return load_dtr(c, in, &c->st.idtr, ICPT_IDTR_WRITE, VMEXIT_IDTR_WRITE); }
 
 static bool store_sel(struct vcpu *c, const struct insn *in, unsigned seg, unsigned icpt, u64 code)
@@ -269,7 +269,7 @@ static bool system_base_ok(struct vcpu *c, u16 sel, const struct seg *s)
     return !cpu_long(c) || cpu_canonical(c, s->base) || cpu_raise_err(c, EXC_GP, sel_err(sel));
 }
 
-INSN(0F, 00, _, /2, lldt, Ew, PM CPL0, _, LDTR_WRITE, seg, gen)
+INSN(0F, 00, _, /2, lldt, Ew, PM CPL0 RO, _, LDTR_WRITE, seg, gen)
 SYS(lldt)
 {
     struct desc d, up;
@@ -297,7 +297,7 @@ SYS(lldt)
     return true;
 }
 
-INSN(0F, 00, _, /3, ltr, Ew, PM CPL0, _, TR_WRITE, seg, gen)
+INSN(0F, 00, _, /3, ltr, Ew, PM CPL0 RO, _, TR_WRITE, seg, gen)
 SYS(ltr)
 {
     struct desc d, up;

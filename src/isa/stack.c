@@ -5,7 +5,7 @@
 INSN(ONE, 50+r, _, _, push, Zv, D64, _, _, store, reg)
 INSN(ONE, 68, _, _, push, Iz, D64, _, _, store, reg)
 INSN(ONE, 6A, _, _, push, Ibs, D64, _, _, store, reg)
-INSN(ONE, FF, _, /6, push, Ev, D64, _, _, store, reg)
+INSN(ONE, FF, _, /6, push, Ev, D64 RO, _, _, store, reg)
 SYS(push)
 {
     u64 v;

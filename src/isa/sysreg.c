@@ -75,7 +75,7 @@ SYS(smsw)
     return true;
 }
 
-INSN(0F, 01, _, /6, lmsw, Ew, CPL0 END, _, CR0_SEL_WRITE, cr, gen)
+INSN(0F, 01, _, /6, lmsw, Ew, CPL0 END RO, _, CR0_SEL_WRITE, cr, gen)
 SYS(lmsw)
 {
     u64 v;

@@ -508,6 +508,7 @@ void svm_vmexit(struct vcpu *c)
                              .rsp = c->st.gpr[RSP]};
     c->st.gif = false;
     c->stat_vmexit++;
+    cpu_charge_class(c, TIME_vmexit);
     s->exits[svm_stat_index(c->vx.code)]++;
     page_open(c, s->vmcb_pa, SLOT_VMCB, &p);
     page_writable(c, &p, SLOT_VMCB);
