@@ -35,6 +35,18 @@ foreach(kind unit api)
     endforeach()
 endforeach()
 
+# The 32-bit half of unit.isa_native.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(native_dir ${PROJECT_SOURCE_DIR}/tests/native)
+    add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/native_legacy
+        COMMAND ${CMAKE_C_COMPILER} -m32 -std=gnu17 -O2 -ffreestanding -fno-pie -mgeneral-regs-only -fno-stack-protector
+            -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -nostdlib -static -Wl,--build-id=none
+            -Wl,-z,noexecstack -o ${PROJECT_BINARY_DIR}/native_legacy ${native_dir}/legacy.c
+        DEPENDS ${native_dir}/legacy.c ${native_dir}/legacy.h COMMENT "Native helper for 32- and 16-bit code" VERBATIM)
+    add_custom_target(native_helper ALL DEPENDS ${PROJECT_BINARY_DIR}/native_legacy)
+    add_dependencies(test_unit_isa_native native_helper)
+endif()
+
 # A program built from the installed package. A sanitized library wants a sanitized program: left out there.
 if(NOT SVMEMU_SANITIZE)
     add_test(NAME api.consumer COMMAND ${PROJECT_SOURCE_DIR}/tests/api/consumer/run.sh ${CMAKE_COMMAND} ${CMAKE_C_COMPILER}
