@@ -436,7 +436,9 @@ static bool iret_protected(struct vcpu *c, unsigned osz)
 bool cpu_iret(struct vcpu *c, unsigned osz)
 {
     bool ok = cpu_protected(c) ? iret_protected(c, osz) : iret_real(c, osz);
-    if (ok)
+    if (ok) {
         c->attn |= ATTN_EVENT | ATTN_MODE;
+        c->keep_rf = true; /* RF is for the instruction returned to [APM2 13.1.4] */
+    }
     return ok;
 }

@@ -159,6 +159,7 @@ static bool task_load(struct vcpu *c, const struct tss_layout *l, const struct t
     c->st.rip = c->next_rip = t->ip;
     c->st.cpl = flags & FL_VM ? 3 : t->seg[1] & 3;
     cpu_set_rflags(c, flags);
+    c->keep_rf = true;
     cpu_update_mode(c);
     if (!load_segments(c, l, t))
         return false;

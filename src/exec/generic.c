@@ -116,13 +116,8 @@ struct exec *exec_of(const struct vcpu *c)
     return c->exec->e;
 }
 
-/* Leave the block after or at the slot's instruction: give back what was charged for the rest. */
-static inline void refund(struct vcpu *c, const struct slot *s)
-{
-    c->budget += s->rest;
-}
-
-/* Runs the instruction that `op` belongs to; true when it completed and the block may go on. */
+/* Runs the instruction that `op` belongs to; true when it completed and the block may go on. The charge of what follows is given back
+ * meanwhile: a REP that looks at its budget, or a device that asks for the time, must see what they would see without a block. */
 static inline bool run_slot(struct vcpu *c, const struct slot *s)
 {
     const struct insn *in = &s->in;
@@ -130,15 +125,12 @@ static inline bool run_slot(struct vcpu *c, const struct slot *s)
     c->st.rip = rip;
     c->next_rip = rip_after(c, rip, in->len);
     c->cur = in;
-    c->exec->rest = s->rest;
+    c->budget += s->rest;
     bool ok = exec_insn_generic(c, in);
-    c->exec->rest = 0;
     c->cur = NULL;
     charge_walks(c);
-    if (!ok) {
-        refund(c, s);
+    if (!ok)
         return false;
-    }
     if (UNLIKELY(c->rep_unfinished)) {
         c->rep_unfinished = false;
         /* counts and costs its start-up when it completes */
@@ -146,11 +138,12 @@ static inline bool run_slot(struct vcpu *c, const struct slot *s)
         c->attn |= ATTN_BUDGET;
     }
     c->st.rip = c->next_rip;
-    if (UNLIKELY(c->attn | c->pending | (c->budget < 0) | c->mmu.evicted)) {
-        refund(c, s);
+    i64 left = c->budget - s->rest;
+    if (UNLIKELY(c->attn | c->pending | (left < 0) | c->mmu.evicted)) {
         c->mmu.evicted = false;
         return false;
     }
+    c->budget = left;
     return true;
 }
 

@@ -63,8 +63,7 @@ struct jump_entry {
 
 struct exec_cpu {
     struct exec *e;
-    u64 slice_ticks;    /* ticks given when the slice began */
-    i64 rest;           /* packed charge of the running block behind the running instruction */
+    i64 slice_ticks;    /* ticks that were left when the slice began or was folded last; negative: overdrawn */
     struct jump_entry jump[1u << JUMP_BITS];
     u32 mode;           /* current mode key */
     /* the last fetch translations: good for their page as long as the context's identity is the same */

@@ -7,25 +7,23 @@
 /* Slices are bounded so that the packed instruction count cannot overflow its 24 bits, one of them the sign. */
 #define SLICE_MAX_TICKS ((1ull << 22) * TIMING_MIN_TICKS)
 
-/* In the middle of a block the rest of it has been charged already: that part stays charged and is not counted yet. */
+/* A slice that is overdrawn stays so: a debt forgotten here would come back as time when a REP takes back its start-up cost. */
 void exec_fold(struct vcpu *c)
 {
     struct exec_cpu *x = c->exec;
-    i64 now = c->budget + x->rest;
+    i64 now = c->budget;
     /* the count is signed: a REP that goes on later takes back what an access to a device has folded already */
     i64 insns = (i64)((u64)now << (64 - BUDGET_SHIFT)) >> (64 - BUDGET_SHIFT), left = (now - insns) >> BUDGET_SHIFT;
-    c->ticks += (u64)((i64)x->slice_ticks - left);
+    c->ticks += (u64)(x->slice_ticks - left);
     c->insns += (u64)insns;
-    if (left < 0) /* overdrawn: the debt is part of ticks now */
-        left = 0;
-    x->slice_ticks = (u64)left;
-    c->budget = (left << BUDGET_SHIFT) - x->rest;
+    x->slice_ticks = left;
+    c->budget = now - insns;
     c->clock->now = c->ticks;
 }
 
 static void begin_slice(struct vcpu *c, u64 ticks)
 {
-    c->exec->slice_ticks = ticks;
+    c->exec->slice_ticks = (i64)ticks;
     c->budget = (i64)(ticks << BUDGET_SHIFT);
 }
 
@@ -253,6 +251,7 @@ static void step(struct exec *e, struct vcpu *c)
         return;
     c->next_rip = rip_after(c, rip, in.len);
     c->st.shadow = c->st.shadow_ss = false;
+    c->keep_rf = false; /* of an IRET that ended a block */
     c->cur = &in;
     ok = exec_insn_generic(c, &in);
     c->cur = NULL;
@@ -274,7 +273,6 @@ static void step(struct exec *e, struct vcpu *c)
         return; /* a world switch: flags, shadow and traps are the new side's */
     if (c->st.rflags & FL_RF && !c->keep_rf)
         c->st.rflags &= ~(u64)FL_RF;
-    c->keep_rf = false;
     if (tf) { /* TF as it was before the instruction [APM2 13.1.4] */
         c->trap_dr6 |= 1u << 14;
         c->pending |= PEND_TRAP;

@@ -237,7 +237,13 @@ void svmemu_reset(struct svmemu *m)
         pc_reset(m);
     machine_set_a20(m, true);
     m->stop_set = false;
-    m->turn = m->vcpus; /* the next run begins a round */
+    /* the next run begins a round, where the vCPU that came furthest stands, not at the end of the round that was cut */
+    m->turn = m->vcpus;
+    m->round_end = m->round_start;
+    for (unsigned i = 0; i < m->vcpus; i++)
+        if (m->cpu[i]->ticks > m->round_end)
+            m->round_end = m->cpu[i]->ticks;
+    m->round_start = m->round_end;
     m->halted = 0;
 }
 

@@ -118,8 +118,28 @@ static void test_pieces(void **state)
     }
 }
 
+/* A reset costs no time: the next limit on cycles begins where the machine stood. */
+static void test_reset_keeps_time(void **state)
+{
+    static const uint8_t loop[] = { 0x40, 0xEB, 0xFD }; /* inc eax; jmp back */
+    struct svmemu *m = machine();
+    struct svmemu_stop first, second;
+    (void)state;
+    svmemu_mem_write(m, CODE, loop, sizeof(loop));
+    assert_int_equal(svmemu_run(m, SVMEMU_NO_LIMIT, 1000, &first), SVMEMU_OK);
+    svmemu_reset(m);
+    assert_int_equal(svmemu_set_mode(m, 0, 32, 0), SVMEMU_OK);
+    assert_int_equal(svmemu_reg_write(m, 0, "rip", CODE), SVMEMU_OK);
+    assert_int_equal(svmemu_run(m, SVMEMU_NO_LIMIT, 1000, &second), SVMEMU_OK);
+    assert_int_equal(second.reason, SVMEMU_STOP_LIMIT_CYCLES);
+    assert_true(second.insns - first.insns >= first.insns - 2);
+    assert_true(second.cycles <= first.cycles + 1002);
+    svmemu_destroy(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_vmrun), cmocka_unit_test(test_pieces) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_vmrun), cmocka_unit_test(test_pieces),
+                                        cmocka_unit_test(test_reset_keeps_time) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
