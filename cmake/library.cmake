@@ -47,6 +47,21 @@ foreach(layer IN LISTS SVMEMU_LAYERS)
     list(APPEND svmemu_objects $<TARGET_OBJECTS:svmemu_${layer}>)
 endforeach()
 
+# Copies of the per-register handlers, under other names of their tables: src/isa/stamped.h says why. They cost no compiling.
+if(SVMEMU_STAMP STREQUAL full)
+    foreach(part alu mem branch)
+        set(object $<FILTER:$<TARGET_OBJECTS:svmemu_isa>,INCLUDE,stamp_${part}>)
+        foreach(copy b c)
+            set(output ${PROJECT_BINARY_DIR}/gen/stamp_${part}_${copy}.o)
+            add_custom_command(OUTPUT ${output}
+                COMMAND ${CMAKE_OBJCOPY} --redefine-sym stamped_${part}=stamped_${part}_${copy} ${object} ${output}
+                DEPENDS ${object} COMMENT "Copy ${copy} of stamp_${part}" VERBATIM)
+            set_source_files_properties(${output} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+            list(APPEND svmemu_objects ${output})
+        endforeach()
+    endforeach()
+endif()
+
 set(svmemu_deps "")
 if(SVMEMU_LOADERS)
     find_package(PkgConfig REQUIRED)

@@ -57,7 +57,7 @@ enum { ACT_RUN, ACT_HLT, ACT_MWAIT, ACT_WAIT_SIPI, ACT_SHUTDOWN };
 #define MCE_BANKS 8
 
 struct cpu_state {
-    u64 gpr[18];         /* 16 = GPR_TMP, 17 = GPR_ZERO: exec's scratch, not guest state */
+    u64 gpr[19];         /* 16 = GPR_TMP, 17 = GPR_ZERO, 18 = GPR_PAGE: exec's scratch, not guest state */
     u64 rip;
     u64 rflags;          /* arithmetic bits valid only after cpu_sync(); see vcpu.fl. Use cpu_rflags()/cpu_set_rflags() */
     struct seg seg[SEG_N];

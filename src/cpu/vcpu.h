@@ -69,7 +69,6 @@ struct vcpu {
     struct cpu_state st;      /* first: handlers address gpr[] from the vCPU pointer */
     struct flags fl;          /* lazy arithmetic flags; st.rflags holds all others */
     i64 budget;               /* (ticks left << 24) | instructions done, see exec/exec.h */
-    u64 ip_page;              /* RIP of byte 0 of the running block's page */
     u64 next_rip;             /* RIP after the running instruction; branches overwrite it */
     u32 attn, pending;
     struct event ev;

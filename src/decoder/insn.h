@@ -17,6 +17,7 @@ enum seg_id { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT6, SEG_LD
 enum gpr_id { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
               GPR_TMP = 16,  /* slot 16: address temporary of exec, never guest-visible */
               GPR_ZERO = 17, /* slot 17: always zero (no base register) */
+              GPR_PAGE = 18, /* slot 18: RIP of byte 0 of the running block's page, the base of RIP-relative addresses */
               GPR_NONE = 17 };
 /* In struct operand an 8-bit register without REX may be AH, CH, DH, BH. */
 enum { REG8_AH = 16, REG8_CH, REG8_DH, REG8_BH };

@@ -167,6 +167,7 @@ static void drop_block(struct exec *e, u32 id)
     if (*p)
         *p = b->hash_next;
     unlink_into(e, b);
+    e->ops[b->first].fn = op_dropped;
     b->live = false;
     e->st.block_drops++;
     for (unsigned i = 0; i < e->nvcpu; i++)

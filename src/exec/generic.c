@@ -121,7 +121,7 @@ struct exec *exec_of(const struct vcpu *c)
 static inline bool run_slot(struct vcpu *c, const struct slot *s)
 {
     const struct insn *in = &s->in;
-    u64 rip = c->ip_page + s->page_off;
+    u64 rip = c->st.gpr[GPR_PAGE] + s->page_off;
     c->st.rip = rip;
     c->next_rip = rip_after(c, rip, in->len);
     c->cur = in;
@@ -201,17 +201,17 @@ const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struc
 {
     (void)fast;
     struct exec *e = exec_of(c);
-    u64 rip = c->ip_page + (u64)(i64)slot->disp;
+    u64 rip = c->st.gpr[GPR_PAGE] + (u64)(i64)slot->disp;
     if ((c->exec->mode & 3) != MODE_64)
         rip = (u32)rip;
     c->st.rip = rip;
     const struct op *op = chain_to(c, rip);
     if (!op)
         return NULL;
-    if (slot->charge == CHARGE_UNLINKED && (u32)slot->disp < PAGE_SIZE) {
+    struct block *b = &e->blocks[e->slots[op - e->ops].block];
+    if (slot->charge == CHARGE_UNLINKED && (u32)slot->disp < PAGE_SIZE && b->live) {
         struct op *w = &e->ops[slot - e->ops];
         u32 s = (u32)(slot - e->ops);
-        struct block *b = &e->blocks[e->slots[op - e->ops].block];
         w->link = op;
         w->charge = b->charge;
         e->link_next[s] = b->link_head;
@@ -223,16 +223,21 @@ const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struc
 /* Jump cache: where execution goes on at rip in the current context; NULL leaves to the outer loop, RIP set. */
 const struct op *chain_to(struct vcpu *c, u64 rip)
 {
-    struct exec_cpu *x = c->exec;
-    const struct jump_entry *j = jump_set(x, rip);
-    u64 key = jump_key(c);
-    if (UNLIKELY(j->rip != rip || j->key != key) && ((++j)->rip != rip || j->key != key))
+    const struct jump_entry *j = jump_find(c, rip);
+    if (!j || c->budget < j->charge)
         return NULL;
-    const struct block *b = &x->e->blocks[j->block];
-    i64 left = c->budget - b->charge;
-    if (left < 0 || !b->live)
-        return NULL;
-    c->budget = left;
-    c->ip_page = rip - x->e->slots[j->op - x->e->ops].page_off;
+    c->budget -= j->charge;
+    c->st.gpr[GPR_PAGE] = j->page;
     return j->op;
+}
+
+/* Stands in a dropped block's first op, so that the jump cache need not be searched when a block is dropped. */
+const struct op *op_dropped(struct vcpu *c, const struct op *op, const struct xlat *fast)
+{
+    (void)fast;
+    struct exec *e = exec_of(c);
+    const struct slot *s = &e->slots[op - e->ops];
+    c->budget += e->blocks[s->block].charge;
+    c->st.rip = c->st.gpr[GPR_PAGE] + s->page_off;
+    return NULL;
 }

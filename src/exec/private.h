@@ -56,7 +56,8 @@ struct jump_entry {
     u64 rip;
     u64 key;            /* jump_key(): context, its generation and mode */
     const struct op *op;
-    u32 block, pad;
+    i64 charge;         /* of the block */
+    u64 page;           /* RIP of byte 0 of its page */
 };
 #define JUMP_BITS 12
 #define FETCH_ENTRIES 16u
@@ -111,7 +112,7 @@ unsigned lower_generic(const struct insn *in, struct op *out, bool last);
 void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record);
 
 /* generic.c */
-op_fn op_generic, op_generic_last, op_fall;
+op_fn op_generic, op_generic_last, op_fall, op_dropped;
 /* A link slot that cannot be followed at once: RIP is set, the link is made if the successor is known. */
 op_fn op_link_slow;
 const struct op *chain_to(struct vcpu *c, u64 rip);
@@ -133,10 +134,27 @@ static inline u64 jump_key(const struct vcpu *c)
 {
     return (u64)c->mmu.ctx_id << 32 | c->exec->mode;
 }
-/* The set of two entries where rip may be; the newer one stands first. */
+/* The set of two entries where rip may be; the newer one stands first. Near addresses do not meet. */
 static inline struct jump_entry *jump_set(struct exec_cpu *x, u64 rip)
 {
-    return &x->jump[(rip * 0x9E3779B97F4A7C15ull >> (64 - JUMP_BITS)) & ~1ull];
+    return &x->jump[(rip ^ rip >> JUMP_BITS ^ rip >> 2 * JUMP_BITS) & ((1u << JUMP_BITS) - 2)];
+}
+static inline const struct jump_entry *jump_find(const struct vcpu *c, u64 rip)
+{
+    const struct jump_entry *j = jump_set(c->exec, rip);
+    u64 key = jump_key(c);
+    if (LIKELY(j->rip == rip && j->key == key))
+        return j;
+    j++;
+    return j->rip == rip && j->key == key ? j : NULL;
+}
+static inline void jump_enter(struct vcpu *c, const struct block *b, const struct op *op, u64 page)
+{
+    u64 rip = page + b->off;
+    struct jump_entry *j = jump_set(c->exec, rip);
+    if (j->rip != rip)
+        j[1] = j[0];
+    *j = (struct jump_entry){ .rip = rip, .key = jump_key(c), .op = op, .charge = b->charge, .page = page };
 }
 
 /* Walks are charged where they happen: those of a fetch before the instruction, those of its data after it, those of an event's

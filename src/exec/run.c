@@ -282,13 +282,11 @@ static void step(struct exec *e, struct vcpu *c)
 static void enter_block(struct exec *e, struct vcpu *c, u32 id)
 {
     const struct block *b = &e->blocks[id];
-    struct jump_entry *j = jump_set(c->exec, c->st.rip);
-    j[1] = j[0];
-    *j = (struct jump_entry){ .rip = c->st.rip, .key = jump_key(c), .op = &e->ops[b->first], .block = id };
-    if (!(c->exec->mode & MODEKEY_FLAT_CS))
-        j->key = ~0ull; /* limit and wrap are checked at entry */
+    u64 page = c->st.rip - b->off;
+    if (c->exec->mode & MODEKEY_FLAT_CS) /* else limit and wrap are checked at entry */
+        jump_enter(c, b, &e->ops[b->first], page);
     c->budget -= b->charge;
-    c->ip_page = c->st.rip - b->off;
+    c->st.gpr[GPR_PAGE] = page;
     e->st.entries++;
     const struct op *op = &e->ops[b->first];
 #if SVMEMU_DISPATCH_TAIL

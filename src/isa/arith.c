@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ADD ADC SUB SBB CMP INC DEC NEG. Pure bodies only: exec folds them into its handlers by including this file once more. */
+/* ADD ADC SUB SBB CMP INC DEC NEG and IMUL of two and three operands. Pure bodies only: exec folds them into its handlers by including this file once more. */
 #include "isa/isa.h"
 
 INSN(ONE, 00, _, MRM, add, Eb Gb, LOCK, w:OSZAPC, _, alu, reg)
@@ -121,4 +121,16 @@ UN(neg)
 {
     flags_sub(f, width, 0, a, 0 - a);
     return 0 - a;
+}
+
+/* CF and OF say whether the upper half matters; of the undefined ones AMD leaves ZF, SF, AF and PF as they were. */
+INSN(0F, AF, _, MRM, imul, Gv Ev, _, w:OC u:SZAP, _, mul, reg)
+INSN(ONE, 69, _, MRM, imul, Gv Ev Iz, _, w:OC u:SZAP, _, mul, reg)
+INSN(ONE, 6B, _, MRM, imul, Gv Ev Ibs, _, w:OC u:SZAP, _, mul, reg)
+ALU(imul)
+{
+    i128 r = (i128)(i64)sext(a, width) * (i64)sext(b, width);
+    bool over = r != (i64)sext((u64)r, width);
+    flags_set_cf_of(f, over, over);
+    return (u64)r;
 }

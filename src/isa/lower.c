@@ -28,13 +28,24 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
 
 #else
 
-#include "isa/stamped_reg.h"
+#include "isa/stamped.h"
 
 /* Class in the high byte, index into the class's table in the low byte. */
 enum {
     LC_NONE, LC_ALU, LC_TST, LC_UN, LC_SHIFT, LC_MOV, LC_MOVZX, LC_MOVSX, LC_LEA, LC_PUSH, LC_POP, LC_JMP, LC_CALL, LC_RET, LC_JCC,
     LC_SETCC, LC_CMOV, LC_NOP, LC_IMUL,
 };
+/* One copy of the per-register handlers. */
+static const struct copy {
+    const struct stamped_alu *alu;
+    const struct stamped_mem *mem;
+    const struct stamped_branch *branch;
+} copies[STAMP_COPIES] = {
+    { &stamped_alu, &stamped_mem, &stamped_branch },
+    { &stamped_alu_b, &stamped_mem_b, &stamped_branch_b },
+    { &stamped_alu_c, &stamped_mem_c, &stamped_branch_c },
+};
+
 #define LC(cls, idx) ((u16)((cls) << 8 | (idx)))
 
 static const struct {
@@ -71,43 +82,69 @@ static u8 reg_off(const struct operand *o)
     return o->size == 1 && o->reg >= REG8_AH ? (u8)((o->reg - REG8_AH) * 8 + 1) : (u8)(o->reg * 8);
 }
 
-/* Emits the address slots of a memory operand; the op proper then uses base + disp. False: not possible, use op_generic. */
-static bool lower_address(const struct insn *in, u32 mode, unsigned page_off, struct op **at, u8 *base, i32 *disp)
+_Static_assert(offsetof(struct cpu_state, seg) + SEG_GS * sizeof(struct seg) + offsetof(struct seg, base) <= 255, "bases fit a byte");
+static u8 base_of_seg(unsigned seg)
 {
-    bool m64 = (mode & 3) == MODE_64;
-    if (in->asz == 2 || (!m64 && in->asz != 4) || in->disp != (i32)in->disp)
+    return (u8)(offsetof(struct cpu_state, seg) + seg * sizeof(struct seg) + offsetof(struct seg, base));
+}
+
+/* base + index * scale + displacement into the temporary, which then is the base. */
+static void through_tmp(const struct copy *set, struct op **at, struct op *o, bool a32)
+{
+    bool regs = o->base < 16 * 8 && o->r1 < 16 * 8;
+    op_fn *fn = a32 ? agu32 : regs ? set->mem->agu[o->base / 8][o->r1 / 8] : agu;
+    *(*at)++ = (struct op){ .fn = fn, .base = o->base, .r1 = o->r1, .aux = o->aux, .disp = o->disp };
+    o->base = GPR_TMP * 8;
+    o->r1 = GPR_ZERO * 8;
+    o->aux = 0;
+    o->disp = 0;
+}
+
+/* Fills base, r1 (index), aux (scale) and disp of an op with a memory operand. False: not possible, use op_generic. */
+static bool lower_indexed(const struct copy *set, const struct insn *in, u32 mode, unsigned page_off, struct op **at, struct op *o)
+{
+    bool m64 = (mode & 3) == MODE_64, seg = in->seg == SEG_FS || in->seg == SEG_GS;
+    i64 disp = in->riprel ? (i64)(page_off + in->len) + (i64)in->disp : (i64)in->disp;
+    if (in->asz == 2 || (!m64 && in->asz != 4) || disp != (i32)disp || (seg && (!m64 || in->asz == 4)) || (in->seg == SEG_CS && !m64))
         return false;
-    if (in->seg == SEG_FS || in->seg == SEG_GS) {
-        if (!m64 || in->asz == 4)
-            return false;
-    } else if (in->seg == SEG_CS && !m64) {
+    if (in->riprel && (seg || in->asz != 8))
         return false;
+    o->base = (u8)((in->riprel ? GPR_PAGE : in->base) * 8);
+    o->r1 = (u8)(in->index * 8);
+    o->aux = in->index == GPR_NONE ? 0 : in->scale;
+    o->disp = (i32)disp;
+    if (in->asz == 4 || (seg && in->base != GPR_NONE && in->index != GPR_NONE))
+        through_tmp(set, at, o, in->asz == 4);
+    if (seg) { /* the place that is free takes the base register, or the temporary */
+        if (o->r1 == GPR_ZERO * 8)
+            o->r1 = o->base;
+        o->base = base_of_seg(in->seg);
     }
-    bool seg = in->seg == SEG_FS || in->seg == SEG_GS, plain = m64 && in->asz == 8 && !seg && in->index == GPR_NONE;
-    if (in->riprel) {
-        if (seg || in->asz != 8)
-            return false;
-        *(*at)++ = (struct op){ .fn = agu_rip, .imm = (u64)(page_off + in->len + in->disp) };
-        *base = GPR_TMP * 8;
-        *disp = 0;
-        return true;
-    }
-    *base = (u8)(in->base * 8);
-    *disp = (i32)in->disp;
-    if (plain)
-        return true;
-    *(*at)++ = (struct op){ .fn = in->asz == 4 ? agu32 : agu, .base = *base, .disp = *disp, .r0 = (u8)(in->index * 8), .aux = in->scale };
-    if (in->asz == 8 && in->base < 16 && in->index < 16)
-        (*at)[-1].fn = agu_tab[in->base][in->index];
-    if (seg)
-        *(*at)++ = (struct op){ .fn = agu_seg, .r0 = in->seg };
-    *base = GPR_TMP * 8;
-    *disp = 0;
     return true;
 }
 
+/* The same for handlers without an index (base and disp only), or for either kind. */
+static bool lower_address(const struct copy *set, const struct insn *in, u32 mode, unsigned page_off, struct op **at, struct op *o)
+{
+    if (!lower_indexed(set, in, mode, page_off, at, o))
+        return false;
+    if (o->r1 != GPR_ZERO * 8)
+        through_tmp(set, at, o, false);
+    return true;
+}
+static bool lower_memory(const struct copy *set, const struct insn *in, u32 mode, unsigned page_off, bool indexed, struct op **at, struct op *o)
+{
+    return indexed ? lower_indexed(set, in, mode, page_off, at, o) : lower_address(set, in, mode, page_off, at, o);
+}
+
+/* Base register and displacement only. */
+static bool plain_address(const struct op *o)
+{
+    return o->base < 16 * 8 && o->r1 == GPR_ZERO * 8;
+}
+
 /* Finds the form of a two-operand instruction and fills the op's operands. */
-static bool lower_forms(const struct insn *in, u32 mode, unsigned page_off, struct op **at, struct op *o, enum form *form)
+static bool lower_forms(const struct copy *set, const struct insn *in, u32 mode, unsigned page_off, bool indexed, struct op **at, struct op *o, enum form *form)
 {
     const struct operand *d = &in->op[0], *s = &in->op[1];
     *o = (struct op){ 0 };
@@ -124,9 +161,10 @@ static bool lower_forms(const struct insn *in, u32 mode, unsigned page_off, stru
             return true;
         }
         *form = F_RM;
-        return s->kind == OPK_MEM && lower_address(in, mode, page_off, at, &o->base, &o->disp);
+        return s->kind == OPK_MEM && lower_memory(set, in, mode, page_off, indexed, at, o);
     }
-    if (d->kind != OPK_MEM || !lower_address(in, mode, page_off, at, &o->base, &o->disp))
+    indexed = indexed && in->op[1].kind == OPK_GPR && isa_rows[in->row].kind == KIND_SYS; /* a move's store */
+    if (d->kind != OPK_MEM || !lower_memory(set, in, mode, page_off, indexed, at, o))
         return false;
     if (s->kind == OPK_GPR) {
         o->r0 = reg_off(s);
@@ -155,23 +193,43 @@ static bool near_target(const struct insn *in, u32 mode, unsigned page_off, i64 
     return d >= 0 && d < (i64)PAGE_SIZE ? true : (mode & 3) == MODE_64 && d == (i32)d;
 }
 
-static unsigned lower_branch(struct exec *e, unsigned cls, const struct insn *in, u32 mode, struct op *out, unsigned page_off)
+/* slot.fuse: FUSE_TEST + (test * 3 + width index) * F_COUNT + form, or FUSE_STEP + body * 2 + (8 bytes wide). */
+enum { FUSE_TEST = 1, FUSE_STEP = FUSE_TEST + 2 * 3 * F_COUNT };
+
+static void fuse(const struct copy *set, struct op *o, unsigned how, unsigned cc)
+{
+    unsigned reg = o->r0 / 8, k = how - FUSE_TEST, form = k % F_COUNT, width = k / F_COUNT % 3, test = k / F_COUNT / 3;
+    op_fn *fn;
+    if (how >= FUSE_STEP)
+        fn = set->branch->step[(how - FUSE_STEP) / 2][(how - FUSE_STEP) % 2][cc][reg];
+    else if (form <= F_RI && width)
+        fn = set->branch->fused_reg[form][test][width - 1][cc][reg];
+    else
+        fn = set->branch->fused[test][width][cc][form];
+    if (fn)
+        o->fn = fn;
+}
+
+static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cls, const struct insn *in, u32 mode, struct op *out,
+                             unsigned page_off)
 {
     bool m64 = (mode & 3) == MODE_64;
     i64 disp;
     if (cls == LC_RET) {
         if (!m64 || in->nops || in->osz != 8)
             return 0;
-        *out = (struct op){ .fn = ret_near };
+        *out = (struct op){ .fn = set->branch->ret_near };
         return 1;
     }
     if (in->op[0].kind == OPK_GPR && m64 && in->op[0].size == 8 && cls != LC_JCC) {
-        *out = (struct op){ .fn = cls == LC_JMP ? jmp_r : call_r, .imm = page_off + in->len, .r0 = reg_off(&in->op[0]) };
+        op_fn *fn = cls == LC_JMP ? set->branch->jmp_r : set->branch->call_r;
+        *out = (struct op){ .fn = fn, .imm = page_off + in->len, .r0 = reg_off(&in->op[0]) };
         return 1;
     }
     if (in->op[0].kind == OPK_MEM && m64 && in->op[0].size == 8 && in->osz == 8 && cls != LC_JCC) {
-        struct op o = { .fn = cls == LC_JMP ? jmp_m : call_m, .imm = page_off + in->len }, *at = out;
-        if (!lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+        op_fn *fn = cls == LC_JMP ? set->branch->jmp_m : set->branch->call_m;
+        struct op o = { .fn = fn, .imm = page_off + in->len }, *at = out;
+        if (!lower_address(set, in, mode, page_off, &at, &o))
             return 0;
         *at++ = o;
         return (unsigned)(at - out);
@@ -179,47 +237,68 @@ static unsigned lower_branch(struct exec *e, unsigned cls, const struct insn *in
     if (in->op[0].kind != OPK_REL || !near_target(in, mode, page_off, &disp))
         return 0;
     if (cls == LC_JMP) {
-        out[0] = (struct op){ .fn = jmp_link };
+        out[0] = (struct op){ .fn = set->branch->jmp_link };
         out[1] = link_slot(disp);
         return 2;
     }
     if (cls == LC_CALL) {
         if (!m64)
             return 0;
-        out[0] = (struct op){ .fn = call_link, .imm = page_off + in->len };
+        out[0] = (struct op){ .fn = set->branch->call_link, .imm = page_off + in->len };
         out[1] = link_slot(disp);
         return 2;
     }
     unsigned cc = in->opcode & 15;
-    out[0] = (struct op){ .fn = jcc_tab[cc] };
+    out[0] = (struct op){ .fn = set->branch->jcc[cc] };
     out[1] = link_slot(disp);
     out[2] = link_slot((i64)page_off + in->len);
     /* Fuse with a compare right before it: only its function changes, so a fault there enters the plain ops. */
     u32 at = (u32)(out - e->ops);
-    if (at && e->slots[at - 1].fuse) {
-        unsigned k = e->slots[at - 1].fuse - 1u; /* (test * 3 + width index) * F_COUNT + form */
-        unsigned form = k % F_COUNT, width = k / F_COUNT % 3, test = k / F_COUNT / 3;
-        e->ops[at - 1].fn = form <= F_RI && width ? jri_tab[form][test][width - 1][cc][e->ops[at - 1].r0 / 8]
-                                                  : fuse_tab[test][width][cc][form];
-    }
+    if (at && e->slots[at - 1].fuse)
+        fuse(set, &e->ops[at - 1], e->slots[at - 1].fuse, cc);
     return 3;
 }
 
 /* A handler for these very registers, where there is one. */
-static void stamp_registers(struct op *o, unsigned cls, unsigned idx, unsigned w, enum form form, bool record)
+static op_fn *stamped(const struct copy *set, const struct op *o, unsigned cls, unsigned idx, unsigned w, enum form form, bool record)
 {
-    unsigned k = w == 8, which = cls == LC_MOV ? RR_MOV : idx;
-    if (w < 4 || cls == LC_TST || which > RR_MOV || (cls == LC_ALU && idx >= 5))
-        return;
-    if (form == F_RR)
-        o->fn = rr_tab[which][record][k][o->r0 / 8][o->r1 / 8];
-    else if (form == F_RI)
-        o->fn = ri_tab[which][record][k][o->r0 / 8];
-    else if (cls == LC_MOV && form != F_MI && o->base < 16 * 8)
-        o->fn = (form == F_RM ? ld_tab : st_tab)[k][o->r0 / 8][o->base / 8];
+    unsigned k = w == 8, d = o->r0 / 8;
+    if (cls == LC_TST && w != 2 && form <= F_RI && !(o->r0 & 7))
+        return (form == F_RI ? set->alu->tsti : set->alu->tstr)[idx][w == 1 ? 0 : 1 + k][d];
+    if (cls == LC_MOV && form == F_MI && w != 2 && plain_address(o))
+        return set->mem->sti[w == 1 ? 0 : 1 + k][o->base / 8];
+    if (w < 4 || cls == LC_TST || (cls == LC_ALU && idx >= ALU_ADC))
+        return NULL;
+    unsigned which = cls == LC_MOV ? ALU_MOV : idx;
+    switch (form) {
+    case F_RR: return set->alu->rr[which][record][k][d][o->r1 / 8];
+    case F_RI: return set->alu->ri[which][record][k][d];
+    case F_RM:
+        if (cls == LC_ALU)
+            return set->alu->rm[o->r1 != GPR_ZERO * 8][idx][record][k][d];
+        return plain_address(o) ? set->mem->ld[k][d][o->base / 8] : set->mem->ldx[k][d];
+    case F_MR:
+        if (cls == LC_ALU)
+            return NULL;
+        return plain_address(o) ? set->mem->st[k][d][o->base / 8] : set->mem->stx[k][d];
+    default: return NULL;
+    }
 }
 
-static unsigned lower_two(struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record,
+/* How a Jcc behind may take the op in; 0: not at all. */
+static u8 fusible(unsigned cls, unsigned idx, unsigned w, enum form form)
+{
+    static const u8 step[] = { [ALU_ADD] = 1 + STEP_ADD, [ALU_SUB] = 1 + STEP_SUB, [ALU_AND] = 1 + STEP_AND, [ALU_SBB] = 0 };
+    if (cls == LC_TST && w != 2)
+        return (u8)(FUSE_TEST + (idx * 3 + (w == 1 ? 0 : lg(w) - 1)) * F_COUNT + form);
+    if (cls == LC_ALU && w >= 4 && form == F_RI && step[idx])
+        return (u8)(FUSE_STEP + (step[idx] - 1) * 2 + (w == 8));
+    if (cls == LC_UN && w >= 4 && idx < 2 && form == F_RI)
+        return (u8)(FUSE_STEP + (idx ? STEP_DEC : STEP_INC) * 2 + (w == 8));
+    return 0;
+}
+
+static unsigned lower_two(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record,
                           unsigned page_off)
 {
     struct op o, *at = out;
@@ -227,7 +306,8 @@ static unsigned lower_two(struct exec *e, unsigned cls, unsigned idx, const stru
     unsigned w = in->op[0].size;
     if (in->nops != 2 || (in->pfx & PFX_LOCK) || in->op[1].size > 8 || !w || w > 8)
         return 0;
-    if (!lower_forms(in, mode, page_off, &at, &o, &form))
+    bool indexed = w >= 4 && (cls == LC_MOV || (cls == LC_ALU && idx < ALU_ADC)); /* stamped handlers that take one */
+    if (!lower_forms(set, in, mode, page_off, indexed, &at, &o, &form))
         return 0;
     if (cls == LC_ALU)
         o.fn = alu_tab[idx][record][lg(w)][form];
@@ -235,34 +315,56 @@ static unsigned lower_two(struct exec *e, unsigned cls, unsigned idx, const stru
         o.fn = tst_tab[idx][lg(w)][form];
     else
         o.fn = mov_tab[lg(w)][form];
-    stamp_registers(&o, cls, idx, w, form, record);
-    if (cls == LC_TST && w != 2)
-        e->fuse_next = (u8)(1 + (idx * 3 + (w == 1 ? 0 : lg(w) - 1)) * F_COUNT + form);
+    op_fn *fn = stamped(set, &o, cls, idx, w, form, record);
+    if (fn)
+        o.fn = fn;
+    e->fuse_next = fusible(cls, idx, w, form);
     *at++ = o;
     return (unsigned)(at - out);
 }
 
-static unsigned lower_extend(unsigned sgn, const struct insn *in, u32 mode, struct op *out, unsigned page_off)
+static unsigned lower_extend(const struct copy *set, unsigned sgn, const struct insn *in, u32 mode, struct op *out, unsigned page_off)
 {
     struct op o = { .r0 = reg_off(&in->op[0]) }, *at = out;
     unsigned s = in->op[1].size, d = in->op[0].size;
     bool mem = in->op[1].kind == OPK_MEM;
     if (!mem)
         o.r1 = reg_off(&in->op[1]);
-    else if (!lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+    else if (!lower_address(set, in, mode, page_off, &at, &o))
         return 0;
     if (s > 4 || d < s)
         return 0;
     o.fn = ext_tab[sgn][lg(s)][lg(d)][mem];
     if (!o.fn)
         return 0;
-    if (mem && !sgn && s == 1 && d >= 4 && o.base < 16 * 8)
-        o.fn = zx8_tab[o.r0 / 8][o.base / 8];
+    if (d >= 4 && s < d && (sgn || s < 4)) {
+        static const u8 kind[2][3][2] = { { { EXT_Z8, EXT_Z8 }, { EXT_Z16, EXT_Z16 } },
+                                          { { EXT_S8_4, EXT_S8_8 }, { EXT_S16_4, EXT_S16_8 }, { EXT_S32_8, EXT_S32_8 } } };
+        o.fn = (mem ? set->mem->extm : set->mem->extr)[kind[sgn][lg(s)][d == 8]][o.r0 / 8];
+        if (mem && !sgn && s == 1 && plain_address(&o))
+            o.fn = set->mem->zx8[o.r0 / 8][o.base / 8];
+    }
     *at++ = o;
     return (unsigned)(at - out);
 }
 
-static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record, unsigned page_off)
+static void lower_lea(const struct copy *set, struct op **at, struct op *o, unsigned w)
+{
+    unsigned d = o->r0 / 8, b = o->base / 8, x = o->r1 / 8;
+    if (w == 8 && b < 16 && x == GPR_ZERO)
+        o->fn = set->mem->lea[d][b];
+    else if (w == 8 && b == x && x < 16)
+        o->fn = set->mem->lea2[d][b];
+    else if (w == 8 && b == GPR_ZERO && x < 16)
+        o->fn = set->mem->leas[d][x];
+    else {
+        if (b != GPR_TMP)
+            through_tmp(set, at, o, false);
+        o->fn = set->mem->from_tmp[w == 8][d];
+    }
+}
+
+static unsigned lower_one(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record, unsigned page_off)
 {
     struct op o = { .r0 = reg_off(&in->op[0]) }, *at = out;
     unsigned w = in->op[0].size;
@@ -271,58 +373,56 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
         return 0;
     switch (cls) {
     case LC_UN:
-        if (!reg && !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+        if (!reg && !lower_address(set, in, mode, page_off, &at, &o))
             return 0;
-        o.fn = un_tab[idx][record][lg(w)][!reg];
+        o.fn = reg && w >= 4 ? set->alu->un[idx][record][w == 8][o.r0 / 8] : un_tab[idx][record][lg(w)][!reg];
+        e->fuse_next = reg ? fusible(cls, idx, w, F_RI) : 0;
         break;
     case LC_SHIFT:
-        if (!reg)
+        if (!reg && !lower_address(set, in, mode, page_off, &at, &o))
             return 0;
-        o.fn = sh_tab[idx][record][lg(w)][in->op[1].kind == OPK_GPR];
         o.imm = in->op[1].kind == OPK_CONST ? in->op[1].reg : in->imm;
-        if (w >= 4 && in->op[1].kind != OPK_GPR)
-            o.fn = shi_tab[idx][record][w == 8][o.r0 / 8];
+        bool by_cl = in->op[1].kind == OPK_GPR;
+        o.fn = reg && w >= 4 ? (by_cl ? set->alu->shc : set->alu->shi)[idx][record][w == 8][o.r0 / 8] : sh_tab[idx][record][lg(w)][!reg][by_cl];
         break;
     case LC_LEA:
-        if (w < 4 || in->seg == SEG_FS || in->seg == SEG_GS || !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+        if (w < 4 || in->seg == SEG_FS || in->seg == SEG_GS || !lower_indexed(set, in, mode, page_off, &at, &o))
             return 0;
-        o.fn = w == 4 ? lea_4 : o.base < 16 * 8 ? lea_tab[o.r0 / 8][o.base / 8] : lea_8;
+        lower_lea(set, &at, &o, w);
         break;
     case LC_PUSH:
         if (!m64 || in->osz != 8 || (!reg && in->op[0].kind != OPK_IMM))
             return 0;
-        o.fn = reg ? push_r : push_i;
+        o.fn = reg ? set->mem->push[o.r0 / 8] : push_i;
         o.imm = in->imm;
-        if (!reg)
-            o.r0 = 0;
         break;
     case LC_POP:
         if (!m64 || in->osz != 8 || !reg)
             return 0;
-        o.fn = pop_r;
+        o.fn = set->mem->pop[o.r0 / 8];
         break;
     case LC_SETCC:
         if (!reg)
             return 0;
-        o.fn = setcc_tab[in->opcode & 15];
+        o.fn = o.r0 & 7 ? setcc_tab[in->opcode & 15] : set->mem->set[in->opcode & 15][o.r0 / 8];
         break;
     case LC_CMOV:
         if (in->op[1].kind != OPK_GPR || w < 4)
             return 0;
-        o.fn = cmov_tab[w == 8][in->opcode & 15];
+        o.fn = set->mem->cmov[w == 8][in->opcode & 15][o.r0 / 8];
         o.r1 = reg_off(&in->op[1]);
         break;
     case LC_NOP:
-        o.fn = fence_op;
+        o.fn = op_nop;
         break;
     case LC_IMUL:
         if (w < 4 || (in->nops == 3 && in->op[1].kind != OPK_GPR))
             return 0;
         o.r1 = in->op[1].kind == OPK_GPR ? reg_off(&in->op[1]) : 0;
         o.imm = in->imm;
-        if (in->op[1].kind == OPK_MEM && !lower_address(in, mode, page_off, &at, &o.base, &o.disp))
+        if (in->op[1].kind == OPK_MEM && !lower_address(set, in, mode, page_off, &at, &o))
             return 0;
-        o.fn = imul_tab[record][w == 8][in->nops == 3 ? IMUL_RRI : in->op[1].kind == OPK_GPR ? IMUL_RR : IMUL_RM];
+        o.fn = set->alu->imul[record][w == 8][in->nops == 3 ? IMUL_RRI : in->op[1].kind == OPK_GPR ? IMUL_RR : IMUL_RM][o.r0 / 8];
         break;
     default: return 0;
     }
@@ -330,25 +430,63 @@ static unsigned lower_one(unsigned cls, unsigned idx, const struct insn *in, u32
     return (unsigned)(at - out);
 }
 
+static unsigned lower_stamped(const struct copy *set, struct exec *e, const struct insn *in, u32 mode, struct op *out, bool record,
+                              unsigned page_off)
+{
+    unsigned cls = e->row_class[in->row] >> 8, idx = e->row_class[in->row] & 255;
+    e->fuse_next = 0;
+    switch (cls) {
+    case LC_NONE: return 0;
+    case LC_JMP: case LC_CALL: case LC_RET: case LC_JCC: return lower_branch(set, e, cls, in, mode, out, page_off);
+    case LC_ALU: case LC_TST: case LC_MOV: return lower_two(set, e, cls, idx, in, mode, out, record, page_off);
+    case LC_MOVZX: return lower_extend(set, 0, in, mode, out, page_off);
+    case LC_MOVSX: return lower_extend(set, 1, in, mode, out, page_off);
+    default: return lower_one(set, e, cls, idx, in, mode, out, record, page_off);
+    }
+}
+
+/* How many ops ago was a handler used last? Blocks are made in the order in which they first run: those of a loop are neighbours. */
+#define AGE_MAX 128
+static unsigned handler_age(const struct exec *e, const struct op *at)
+{
+    unsigned most = (unsigned)(at - e->ops), n = 1;
+    if (most > AGE_MAX)
+        most = AGE_MAX;
+    while (n <= most && at[-(i64)n].fn != at->fn)
+        n++;
+    return n <= most ? n : AGE_MAX + 1;
+}
+
+/* The op of an instruction whose handler there are copies of: a Jcc's is the compare that took it in. */
+static const struct op *varied_op(const struct exec *e, const struct insn *in, const struct op *out, unsigned n)
+{
+    unsigned cls = e->row_class[in->row] >> 8;
+    if (cls == LC_JCC)
+        return out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
+    return cls >= LC_JMP && cls < LC_JCC ? out : out + n - 1;
+}
+
 unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
                     unsigned page_off)
 {
-    unsigned cls = e->row_class[in->row] >> 8, idx = e->row_class[in->row] & 255, n = 0;
+    unsigned n = 0, best = 0, best_age = 0;
     (void)c;
     e->fuse_next = 0;
-    bool flat = (mode & MODEKEY_FLAT_DATA) && (mode & MODEKEY_FLAT_CS) && (mode & 3) != MODE_16;
-    if (cls && flat) {
-        switch (cls) {
-        case LC_JMP: case LC_CALL: case LC_RET: case LC_JCC: n = lower_branch(e, cls, in, mode, out, page_off); break;
-        case LC_ALU: case LC_TST: case LC_MOV: n = lower_two(e, cls, idx, in, mode, out, record, page_off); break;
-        case LC_MOVZX: n = lower_extend(0, in, mode, out, page_off); break;
-        case LC_MOVSX: n = lower_extend(1, in, mode, out, page_off); break;
-        default: n = lower_one(cls, idx, in, mode, out, record, page_off); break;
+    if (!(mode & MODEKEY_FLAT_DATA) || !(mode & MODEKEY_FLAT_CS) || (mode & 3) == MODE_16)
+        return lower_generic(in, out, last);
+    for (unsigned k = 0; k < STAMP_COPIES && best_age <= AGE_MAX; k++) {
+        n = lower_stamped(&copies[k], e, in, mode, out, record, page_off);
+        if (!n) {
+            e->fuse_next = 0;
+            return lower_generic(in, out, last);
+        }
+        unsigned age = handler_age(e, varied_op(e, in, out, n));
+        if (age > best_age) {
+            best_age = age;
+            best = k;
         }
     }
-    if (!n)
-        e->fuse_next = 0;
-    return n ? n : lower_generic(in, out, last);
+    return lower_stamped(&copies[best], e, in, mode, out, record, page_off);
 }
 
 /* Writes all six flags, always, when it completes. A shift does unless its count may be zero. */
@@ -378,7 +516,7 @@ static bool silent(unsigned cls, const struct insn *in)
 /* Its result depends on flags. Partial writers (INC, rotates, IMUL) only keep the others: dropped, they read nothing. */
 static bool reads_flags(unsigned cls, unsigned idx)
 {
-    return (cls == LC_ALU && idx >= 5) || cls == LC_SETCC || cls == LC_CMOV;
+    return (cls == LC_ALU && idx >= ALU_ADC) || cls == LC_SETCC || cls == LC_CMOV;
 }
 
 /* A flag write may be dropped only if nothing before the next full writer can fault, exit, trap or be stopped at. The block's end

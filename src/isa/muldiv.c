@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* MUL IMUL DIV IDIV. */
+/* MUL DIV IDIV and the one-operand IMUL. */
 #include "isa/isa.h"
 
 /* rDX:rAX, or AX for bytes. */
@@ -43,17 +43,6 @@ SYS(imul_wide)
         return false;
     i128 r = (i128)(i64)sext(v, w) * (i64)sext(c->st.gpr[RAX], w);
     return mul_done(c, w, (u128)r, r != (i64)sext((u64)r, w));
-}
-
-INSN(0F, AF, _, MRM, imul, Gv Ev, _, w:OC u:SZAP, _, mul, reg)
-INSN(ONE, 69, _, MRM, imul, Gv Ev Iz, _, w:OC u:SZAP, _, mul, reg)
-INSN(ONE, 6B, _, MRM, imul, Gv Ev Ibs, _, w:OC u:SZAP, _, mul, reg)
-ALU(imul)
-{
-    i128 r = (i128)(i64)sext(a, width) * (i64)sext(b, width);
-    bool over = r != (i64)sext((u64)r, width);
-    flags_set_cf_of(f, over, over);
-    return (u64)r;
 }
 
 /* The flags are undefined: AMD processors keep CF and OF, set AF and clear the rest. */

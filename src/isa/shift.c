@@ -10,6 +10,16 @@ static inline unsigned shift_count(unsigned width, u64 n)
 {
     return (unsigned)n & (width == 8 ? 63 : 31);
 }
+
+/* v, zero-extended, turned left by k < its bits; forms that compilers know as one instruction. */
+static inline u64 rotate_left(unsigned width, u64 v, unsigned k)
+{
+    if (width == 8)
+        return v << k | v >> (-k & 63);
+    if (width == 4)
+        return (u32)v << k | (u32)v >> (-k & 31);
+    return zext(v << k | v >> (8 * width - k), width);
+}
 #endif
 
 INSN(ONE, C0, _, /4, shl, Eb Ib, _, w:OSZAPC u:OA r:OSZAPC, _, shift, reg)
@@ -27,9 +37,9 @@ INSN(ONE, D3, _, /6, shl, Ev CL, _, w:OSZAPC u:OA r:OSZAPC, _, shift, gen)
 ALU(shl)
 {
     unsigned n = shift_count(width, b), top = 8 * width - 1;
-    if (!n)
-        return a;
     u64 r = a << n;
+    if (!f || !n)
+        return r;
     bool cf = n <= top + 1 && (a >> (top + 1 - n) & 1);
     flags_explicit(f, width, r, cf, (r >> top & 1) ^ cf, true);
     return r;
@@ -44,9 +54,9 @@ INSN(ONE, D3, _, /5, shr, Ev CL, _, w:OSZAPC u:OA r:OSZAPC, _, shift, reg)
 ALU(shr)
 {
     unsigned n = shift_count(width, b), top = 8 * width - 1;
-    if (!n)
-        return a;
     u64 v = zext(a, width), r = v >> n;
+    if (!f || !n)
+        return r;
     flags_explicit(f, width, r, v >> (n - 1) & 1, (r >> top ^ r >> (top - 1)) & 1, true);
     return r;
 }
@@ -60,10 +70,10 @@ INSN(ONE, D3, _, /7, sar, Ev CL, _, w:OSZAPC u:OA r:OSZAPC, _, shift, reg)
 ALU(sar)
 {
     unsigned n = shift_count(width, b);
-    if (!n)
-        return a;
     i64 v = (i64)sext(a, width);
     u64 r = (u64)(v >> n);
+    if (!f || !n)
+        return r;
     flags_explicit(f, width, r, v >> (n - 1) & 1, false, true);
     return r;
 }
@@ -76,11 +86,10 @@ INSN(ONE, D2, _, /0, rol, Eb CL, _, w:OC u:O r:OC, _, shift, width)
 INSN(ONE, D3, _, /0, rol, Ev CL, _, w:OC u:O r:OC, _, shift, width)
 ALU(rol)
 {
-    unsigned n = shift_count(width, b), size = 8 * width, k = n & (size - 1);
-    if (!n)
-        return a;
-    u64 v = zext(a, width), r = k ? zext(v << k | v >> (size - k), width) : v;
-    flags_set_cf_of(f, r & 1, (r >> (size - 1) ^ r) & 1);
+    unsigned n = shift_count(width, b), size = 8 * width;
+    u64 r = rotate_left(width, zext(a, width), n & (size - 1));
+    if (f && n)
+        flags_set_cf_of(f, r & 1, (r >> (size - 1) ^ r) & 1);
     return r;
 }
 
@@ -92,11 +101,10 @@ INSN(ONE, D2, _, /1, ror, Eb CL, _, w:OC u:O r:OC, _, shift, width)
 INSN(ONE, D3, _, /1, ror, Ev CL, _, w:OC u:O r:OC, _, shift, width)
 ALU(ror)
 {
-    unsigned n = shift_count(width, b), size = 8 * width, k = n & (size - 1);
-    if (!n)
-        return a;
-    u64 v = zext(a, width), r = k ? zext(v >> k | v << (size - k), width) : v;
-    flags_set_cf_of(f, r >> (size - 1) & 1, (r >> (size - 1) ^ r >> (size - 2)) & 1);
+    unsigned n = shift_count(width, b), size = 8 * width;
+    u64 r = rotate_left(width, zext(a, width), -n & (size - 1));
+    if (f && n)
+        flags_set_cf_of(f, r >> (size - 1) & 1, (r >> (size - 1) ^ r >> (size - 2)) & 1);
     return r;
 }
 

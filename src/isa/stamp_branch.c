@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/* Control transfers, and compares or steps fused with the Jcc behind them. The slot after a branch op is its taken link, the one behind
+ * that (Jcc) the not-taken link. */
+#include "isa/stamped.h"
+
+#if SVMEMU_STAMP_FULL
+
+#define SVMEMU_STAMPING 1
+#include "isa/arith.c"
+#include "isa/logic.c"
+#include "isa/shift.c"
+#include "isa/stamp.h"
+
+HANDLER(jmp_link)
+{
+    FOLLOW(op + 1);
+}
+
+HANDLER(call_link)
+{
+    u64 lin = c->st.gpr[RSP] - 8;
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_wr(e, lin, 8))
+        return op_generic_last(c, op, fast);
+    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
+    c->st.gpr[RSP] = lin;
+    FOLLOW(op + 1);
+}
+
+/* Indirect: through the jump cache. The first entry of a set is looked at here, the rest out of line. */
+static COLD __attribute__((noinline)) const struct op *jump_slow(struct vcpu *c, u64 rip)
+{
+    const struct op *op = chain_to(c, rip);
+    if (!op)
+        c->st.rip = rip;
+    return op;
+}
+
+static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xlat *fast)
+{
+    const struct jump_entry *j = jump_set(c->exec, rip);
+    i64 left = c->budget - j->charge;
+    if (UNLIKELY(j->rip != rip || j->key != jump_key(c) || left < 0)) {
+        const struct op *op = jump_slow(c, rip);
+        if (!op)
+            return NULL;
+        fast = c->mmu.fast;
+        GO(op);
+    }
+    c->budget = left;
+    c->st.gpr[GPR_PAGE] = j->page;
+    GO(j->op);
+}
+
+HANDLER(ret_near)
+{
+    u64 lin = c->st.gpr[RSP];
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_rd(e, lin, 8))
+        return op_generic_last(c, op, fast);
+    u64 rip = host_rd(lin + e->addend, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    c->st.gpr[RSP] = lin + 8;
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(jmp_r)
+{
+    u64 rip = reg_rd(c, op->r0, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(jmp_m)
+{
+    u64 lin = ea_of(c, op);
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_rd(e, lin, 8))
+        return op_generic_last(c, op, fast);
+    u64 rip = host_rd(lin + e->addend, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(call_m)
+{
+    u64 at = ea_of(c, op), lin = c->st.gpr[RSP] - 8;
+    const struct xlat *e = xl_of(fast, lin), *t = xl_of(fast, at);
+    if (!hit_wr(e, lin, 8) || !hit_rd(t, at, 8))
+        return op_generic_last(c, op, fast);
+    u64 rip = host_rd(at + t->addend, 8);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
+    c->st.gpr[RSP] = lin;
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(call_r)
+{
+    u64 lin = c->st.gpr[RSP] - 8, rip = reg_rd(c, op->r0, 8);
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_wr(e, lin, 8) || UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
+    c->st.gpr[RSP] = lin;
+    return jump_to(c, rip, fast);
+}
+
+#define STAMP_JCC(_, cc)            \
+    HANDLER(jcc_##cc)               \
+    {                               \
+        if (flags_cond(&c->fl, cc)) \
+            FOLLOW(op + 1);         \
+        FOLLOW(op + 2);             \
+    }
+CC_LIST(STAMP_JCC, _)
+#define CC_NAME(pre, cc) pre##cc,
+
+/* ---- compare or test fused with the Jcc behind it: op is the compare, op + 1 the plain Jcc, op + 2 and op + 3 its links ---- */
+
+static inline bool cond_cmp(unsigned cc, unsigned w, u64 a, u64 b)
+{
+    u64 ua = zext(a, w), ub = zext(b, w);
+    i64 sa = (i64)sext(a, w), sb = (i64)sext(b, w);
+    struct flags f;
+    switch (cc) {
+    case 2: return ua < ub;
+    case 3: return ua >= ub;
+    case 4: return ua == ub;
+    case 5: return ua != ub;
+    case 6: return ua <= ub;
+    case 7: return ua > ub;
+    case 12: return sa < sb;
+    case 13: return sa >= sb;
+    case 14: return sa <= sb;
+    case 15: return sa > sb;
+    default:
+        flags_sub(&f, w, a, b, a - b);
+        return flags_cond(&f, cc);
+    }
+}
+
+static inline bool cond_test(unsigned cc, unsigned w, u64 a, u64 b)
+{
+    struct flags f;
+    flags_logic(&f, w, a & b);
+    return flags_cond(&f, cc);
+}
+
+#define FUSED(n, w, cc, form, A, B, PRE) \
+    HANDLER(j_##n##_##form##_##w##_##cc) \
+    {                                    \
+        PRE                              \
+        u64 a_ = (A), b_ = (B);          \
+        tst_##n(&c->fl, w, a_, b_);      \
+        if (cond_##n(cc, w, a_, b_))     \
+            FOLLOW(op + 2);              \
+        FOLLOW(op + 3);                  \
+    }
+#define FUSE_LOAD(w)        \
+    u64 lin = ea_of(c, op); \
+    FAST_RD(lin, w);
+#define FUSE_REG(n, w, cc)                                            \
+    FUSED(n, w, cc, rr, reg_rd(c, op->r0, w), reg_rd(c, op->r1, w), ) \
+    FUSED(n, w, cc, ri, reg_rd(c, op->r0, w), op->imm, )
+#define FUSE_MEM(n, w, cc)                                                               \
+    FUSED(n, w, cc, rm, reg_rd(c, op->r0, w), host_rd(lin + e->addend, w), FUSE_LOAD(w)) \
+    FUSED(n, w, cc, mr, host_rd(lin + e->addend, w), reg_rd(c, op->r0, w), FUSE_LOAD(w)) \
+    FUSED(n, w, cc, mi, host_rd(lin + e->addend, w), op->imm, FUSE_LOAD(w))
+#define FUSE_ALL(n) CC_LIST(FUSE_REG, n, 1) CC_LIST(FUSE_MEM, n, 1) CC_LIST(FUSE_MEM, n, 4) CC_LIST(FUSE_MEM, n, 8)
+FUSE_ALL(cmp) FUSE_ALL(test)
+/* Register forms of 4 and 8 bytes are stamped for each register below. */
+#define FUSE_ROW1(n, w, cc) \
+    { j_##n##_rr_##w##_##cc, j_##n##_ri_##w##_##cc, j_##n##_rm_##w##_##cc, j_##n##_mr_##w##_##cc, j_##n##_mi_##w##_##cc },
+#define FUSE_ROW(n, w, cc) { NULL, NULL, j_##n##_rm_##w##_##cc, j_##n##_mr_##w##_##cc, j_##n##_mi_##w##_##cc },
+#define FUSE_TAB(n) { { CC_LIST(FUSE_ROW1, n, 1) }, { CC_LIST(FUSE_ROW, n, 4) }, { CC_LIST(FUSE_ROW, n, 8) } }
+
+/* Compare or test a register with an immediate or itself, fused with the Jcc behind. */
+#define JRI_ONE(n, w, cc, d)                                       \
+    HANDLER(j_##n##_ri_##w##_##cc##_##d)                           \
+    {                                                              \
+        u64 a_ = reg_rd(c, (d) * 8, w), b_ = op->imm;              \
+        tst_##n(&c->fl, w, a_, b_);                                \
+        if (cond_##n(cc, w, a_, b_))                               \
+            FOLLOW(op + 2);                                        \
+        FOLLOW(op + 3);                                            \
+    }                                                              \
+    HANDLER(j_##n##_rr_##w##_##cc##_##d)                           \
+    {                                                              \
+        u64 a_ = reg_rd(c, (d) * 8, w), b_ = reg_rd(c, op->r1, w); \
+        tst_##n(&c->fl, w, a_, b_);                                \
+        if (cond_##n(cc, w, a_, b_))                               \
+            FOLLOW(op + 2);                                        \
+        FOLLOW(op + 3);                                            \
+    }
+#define JRI_CC(n, w, cc) REG_D(JRI_ONE, n, w, cc)
+#define JRI_ALL(n, w) CC_LIST(JRI_CC, n, w)
+JRI_ALL(cmp, 4) JRI_ALL(cmp, 8) JRI_ALL(test, 4) JRI_ALL(test, 8)
+#define JRI_NAME(form, n, w, cc, d) j_##n##_##form##_##w##_##cc##_##d,
+#define JRI_NAMES(form, n, w, cc) { REG_D(JRI_NAME, form, n, w, cc) },
+#define JRI_TAB(form, n, w) { CC_LIST(JRI_NAMES, form, n, w) }
+
+/* ADD, SUB, AND with an immediate, INC and DEC, fused with the Jcc behind: how loops end. Only the conditions met in practice. */
+#define CALL_alu(n, f, w, a, b) alu_##n(f, w, a, b)
+#define CALL_un(n, f, w, a, b) un_##n(f, w, a)
+#define STEP_ONE(kind, n, w, cc, d)                                      \
+    HANDLER(s_##n##_##w##_##cc##_##d)                                    \
+    {                                                                    \
+        struct flags f_ = c->fl;                                         \
+        u64 r_ = CALL_##kind(n, &f_, w, reg_rd(c, (d) * 8, w), op->imm); \
+        reg_wr(c, (d) * 8, w, r_);                                       \
+        c->fl = f_;                                                      \
+        if (flags_cond(&f_, cc))                                         \
+            FOLLOW(op + 2);                                              \
+        FOLLOW(op + 3);                                                  \
+    }
+#define STEP_CC(kind, n, cc) REG_D(STEP_ONE, kind, n, 4, cc) REG_D(STEP_ONE, kind, n, 8, cc)
+#define STEP_EQ(kind, n) STEP_CC(kind, n, 4) STEP_CC(kind, n, 5) STEP_CC(kind, n, 8) STEP_CC(kind, n, 9)
+#define STEP_CF(kind, n) STEP_EQ(kind, n) STEP_CC(kind, n, 2) STEP_CC(kind, n, 3)
+STEP_CF(alu, add) STEP_CF(alu, sub) STEP_EQ(alu, and) STEP_EQ(un, inc) STEP_EQ(un, dec)
+#define STEP_NAME(n, w, cc, d) s_##n##_##w##_##cc##_##d,
+#define STEP_AT(n, w, cc) [cc] = { REG_D(STEP_NAME, n, w, cc) }
+#define EQ_TAB(n, w) STEP_AT(n, w, 4), STEP_AT(n, w, 5), STEP_AT(n, w, 8), STEP_AT(n, w, 9)
+#define CF_TAB(n, w) EQ_TAB(n, w), STEP_AT(n, w, 2), STEP_AT(n, w, 3)
+
+const struct stamped_branch stamped_branch = {
+    .jcc = { CC_LIST(CC_NAME, jcc_) },
+    .fused = { FUSE_TAB(cmp), FUSE_TAB(test) },
+    .fused_reg = { /* [immediate][test][64-bit][cc][register] */
+    { { JRI_TAB(rr, cmp, 4), JRI_TAB(rr, cmp, 8) }, { JRI_TAB(rr, test, 4), JRI_TAB(rr, test, 8) } },
+    { { JRI_TAB(ri, cmp, 4), JRI_TAB(ri, cmp, 8) }, { JRI_TAB(ri, test, 4), JRI_TAB(ri, test, 8) } },
+},
+    .step = {
+    { { CF_TAB(add, 4) }, { CF_TAB(add, 8) } }, { { CF_TAB(sub, 4) }, { CF_TAB(sub, 8) } }, { { EQ_TAB(and, 4) }, { EQ_TAB(and, 8) } },
+    { { EQ_TAB(inc, 4) }, { EQ_TAB(inc, 8) } }, { { EQ_TAB(dec, 4) }, { EQ_TAB(dec, 8) } },
+},
+    .jmp_link = jmp_link, .call_link = call_link, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
+};
+
+#endif

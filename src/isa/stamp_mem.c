@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/* Loads, stores, addresses, extensions, conditional moves and the stack, stamped for each register number. */
+#include "isa/stamped.h"
+
+#if SVMEMU_STAMP_FULL
+
+#define SVMEMU_STAMPING 1
+#include "isa/arith.c"
+#include "isa/logic.c"
+#include "isa/shift.c"
+#include "isa/stamp.h"
+
+/* Base + displacement, no index. */
+static inline u64 ea_plain(const struct vcpu *c, const struct op *op, unsigned base)
+{
+    return c->st.gpr[base] + (u64)(i64)op->disp;
+}
+
+/* Plain addresses: data register by base register. */
+#define LD_PAIR(w, d, s)                                    \
+    HANDLER(load_##w##_##d##_##s)                           \
+    {                                                       \
+        u64 lin = ea_plain(c, op, s);                       \
+        FAST_RD(lin, w);                                    \
+        reg_wr(c, (d) * 8, w, host_rd(lin + e->addend, w)); \
+        GO(op + 1);                                         \
+    }                                                       \
+    HANDLER(store_##w##_##d##_##s)                          \
+    {                                                       \
+        u64 lin = ea_plain(c, op, s);                       \
+        FAST_WR(lin, w);                                    \
+        host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w)); \
+        GO(op + 1);                                         \
+    }
+#define LD_ROW(w, d) REG_S(LD_PAIR, w, d)
+#define LD_ALL(w) REG_D(LD_ROW, w)
+LD_ALL(4) LD_ALL(8)
+#define LD_NAME(k, w, d, s) k##_##w##_##d##_##s,
+#define LD_NAMES(k, w, d) { REG_S(LD_NAME, k, w, d) },
+#define LD_TAB(k) { { REG_D(LD_NAMES, k, 4) }, { REG_D(LD_NAMES, k, 8) } }
+#define LEA_PAIR(d, s)                                                                                              \
+    HANDLER(lea8_##d##_##s) { c->st.gpr[d] = ea_plain(c, op, s); GO(op + 1); }                                      \
+    HANDLER(lea2_##d##_##s) { c->st.gpr[d] = ea_plain(c, op, s) + (c->st.gpr[s] << op->aux); GO(op + 1); }          \
+    HANDLER(leas_##d##_##s) { c->st.gpr[d] = (c->st.gpr[s] << op->aux) + (u64)(i64)op->disp; GO(op + 1); }          \
+    HANDLER(agu_##d##_##s) { c->st.gpr[GPR_TMP] = ea_plain(c, op, d) + (c->st.gpr[s] << op->aux); GO(op + 1); }     \
+    HANDLER(zx8_##d##_##s)                                                                                          \
+    {                                                                                                               \
+        u64 lin = ea_plain(c, op, s);                                                                               \
+        FAST_RD(lin, 1);                                                                                            \
+        c->st.gpr[d] = host_rd(lin + e->addend, 1);                                                                 \
+        GO(op + 1);                                                                                                 \
+    }
+#define LEA_ROW(_, d) REG_S(LEA_PAIR, d)
+REG_D(LEA_ROW, _)
+#define EA_NAME(k, d, s) k##_##d##_##s,
+#define EA_NAMES(k, d) { REG_S(EA_NAME, k, d) },
+
+/* Indexed addresses: data register. */
+#define LDX_ONE(w, d)                                       \
+    HANDLER(ldx_##w##_##d)                                  \
+    {                                                       \
+        u64 lin = ea_x(c, op);                             \
+        FAST_RD(lin, w);                                    \
+        reg_wr(c, (d) * 8, w, host_rd(lin + e->addend, w)); \
+        GO(op + 1);                                         \
+    }                                                       \
+    HANDLER(stx_##w##_##d)                                  \
+    {                                                       \
+        u64 lin = ea_x(c, op);                             \
+        FAST_WR(lin, w);                                    \
+        host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w)); \
+        GO(op + 1);                                         \
+    }                                                       \
+    HANDLER(from_tmp_##w##_##d) { reg_wr(c, (d) * 8, w, c->st.gpr[GPR_TMP]); GO(op + 1); }
+REG_D(LDX_ONE, 4) REG_D(LDX_ONE, 8)
+#define LDX_NAME(k, w, d) k##_##w##_##d,
+#define LDX_TAB(k) { { REG_D(LDX_NAME, k, 4) }, { REG_D(LDX_NAME, k, 8) } }
+
+#define STI_ONE(w, b)                              \
+    HANDLER(sti_##w##_##b)                         \
+    {                                              \
+        u64 lin = ea_plain(c, op, b);              \
+        FAST_WR(lin, w);                           \
+        host_wr(lin + e->addend, w, op->imm);      \
+        GO(op + 1);                                \
+    }
+REG_D(STI_ONE, 1) REG_D(STI_ONE, 4) REG_D(STI_ONE, 8)
+
+/* Extensions from a register in the op and from memory. */
+#define EXT_ONE(name, X, s, to, d)                                                                       \
+    HANDLER(name##_r_##s##_##to##_##d) { reg_wr(c, (d) * 8, to, X(reg_rd(c, op->r1, s), s)); GO(op + 1); } \
+    HANDLER(name##_m_##s##_##to##_##d)                                                                   \
+    {                                                                                                    \
+        u64 lin = ea_of(c, op);                                                                          \
+        FAST_RD(lin, s);                                                                                 \
+        reg_wr(c, (d) * 8, to, X(host_rd(lin + e->addend, s), s));                                       \
+        GO(op + 1);                                                                                      \
+    }
+#define EXT_LIST(X) X(zx, zext, 1, 8) X(zx, zext, 2, 8) X(sx, sext, 1, 4) X(sx, sext, 1, 8) X(sx, sext, 2, 4) X(sx, sext, 2, 8) X(sx, sext, 4, 8)
+#define EXT_STAMP(name, X, s, to) REG_D(EXT_ONE, name, X, s, to)
+EXT_LIST(EXT_STAMP)
+#define EXT_NAME(name, f, s, to, d) name##_##f##_##s##_##to##_##d,
+#define EXT_R(name, X, s, to) { REG_D(EXT_NAME, name, r, s, to) },
+#define EXT_M(name, X, s, to) { REG_D(EXT_NAME, name, m, s, to) },
+
+/* CMOVcc without a branch: guests use it where they could not predict. */
+#define CMOV_ONE(w, cc, d)                                                            \
+    HANDLER(cmov_##w##_##cc##_##d)                                                    \
+    {                                                                                 \
+        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc), old_ = reg_rd(c, (d) * 8, w);    \
+        reg_wr(c, (d) * 8, w, old_ ^ ((old_ ^ reg_rd(c, op->r1, w)) & pick_));        \
+        GO(op + 1);                                                                   \
+    }
+#define CMOV_CC(w, cc) REG_D(CMOV_ONE, w, cc)
+CC_LIST(CMOV_CC, 4) CC_LIST(CMOV_CC, 8)
+#define CMOV_NAME(w, cc, d) cmov_##w##_##cc##_##d,
+#define CMOV_NAMES(w, cc) { REG_D(CMOV_NAME, w, cc) },
+
+#define SETR_ONE(cc, d) HANDLER(setr_##cc##_##d) { reg_wr(c, (d) * 8, 1, flags_cond(&c->fl, cc)); GO(op + 1); }
+#define SETR_CC(_, cc) REG_D(SETR_ONE, cc)
+CC_LIST(SETR_CC, _)
+#define SETR_NAME(cc, d) setr_##cc##_##d,
+#define SETR_NAMES(_, cc) { REG_D(SETR_NAME, cc) },
+
+/* The stack, 64-bit. */
+#define STACK_ONE(_, d)                                   \
+    HANDLER(push_##d)                                     \
+    {                                                     \
+        u64 lin = c->st.gpr[RSP] - 8;                     \
+        FAST_WR(lin, 8);                                  \
+        host_wr(lin + e->addend, 8, c->st.gpr[d]);        \
+        c->st.gpr[RSP] = lin;                             \
+        GO(op + 1);                                       \
+    }                                                     \
+    HANDLER(pop_##d)                                      \
+    {                                                     \
+        u64 lin = c->st.gpr[RSP];                         \
+        FAST_RD(lin, 8);                                  \
+        u64 v = host_rd(lin + e->addend, 8);              \
+        c->st.gpr[RSP] = lin + 8;                         \
+        c->st.gpr[d] = v;                                 \
+        GO(op + 1);                                       \
+    }
+REG_D(STACK_ONE, _)
+#define STACK_NAME(k, d) k##_##d,
+
+const struct stamped_mem stamped_mem = {
+    .ld = LD_TAB(load),
+    .st = LD_TAB(store),
+    .lea = { REG_D(EA_NAMES, lea8) },
+    .lea2 = { REG_D(EA_NAMES, lea2) },
+    .leas = { REG_D(EA_NAMES, leas) },
+    .agu = { REG_D(EA_NAMES, agu) },
+    .zx8 = { REG_D(EA_NAMES, zx8) },
+    .ldx = LDX_TAB(ldx),
+    .stx = LDX_TAB(stx),
+    .from_tmp = LDX_TAB(from_tmp),
+    .sti = { { REG_D(LDX_NAME, sti, 1) }, { REG_D(LDX_NAME, sti, 4) }, { REG_D(LDX_NAME, sti, 8) } },
+    .extr = { EXT_LIST(EXT_R) },
+    .extm = { EXT_LIST(EXT_M) },
+    .cmov = { { CC_LIST(CMOV_NAMES, 4) }, { CC_LIST(CMOV_NAMES, 8) } },
+    .set = { CC_LIST(SETR_NAMES, _) },
+    .push = { REG_D(STACK_NAME, push) },
+    .pop = { REG_D(STACK_NAME, pop) },
+};
+
+#endif
