@@ -27,6 +27,7 @@ struct event {
     u64 cr2;          /* #PF */
     u64 dr6;          /* #DB: bits to merge into DR6 */
     bool soft_priv;   /* INT1: EV_TRAP without DPL check */
+    bool fetch;       /* #PF of an instruction fetch: no instruction bytes for decode assists */
 };
 struct vmexit {
     u64 code, info1, info2;

@@ -183,9 +183,16 @@ static bool with_ext(struct vcpu *c, u32 ext, bool ok)
 
 static bool deliver_task_gate(struct vcpu *c, const struct event *ev, const struct gate *g)
 {
+    u64 rf = c->st.rflags & FL_RF;
+    u16 old = c->st.seg[SEG_TR].sel;
     if (ev->kind != EV_SOFT && ev->kind != EV_TRAP)
         c->next_rip = c->st.rip; /* the outgoing task restarts the instruction */
-    return with_ext(c, idt_err(ev) & 1, task_gate(c, g->sel, TASK_INT, ev->has_err, ev->err));
+    if (ev->kind == EV_FAULT)
+        c->st.rflags |= FL_RF; /* in the outgoing TSS, as in a pushed image */
+    bool ok = with_ext(c, idt_err(ev) & 1, task_gate(c, g->sel, TASK_INT, ev->has_err, ev->err));
+    if (!ok && c->st.seg[SEG_TR].sel == old)
+        c->st.rflags = (c->st.rflags & ~(u64)FL_RF) | rf;
+    return ok;
 }
 
 /* The stack of a more privileged level from the TSS, or an IST stack. */
@@ -302,7 +309,7 @@ static void note_chain(struct vcpu *c, const struct event *ev)
         x->chain[x->nchain++ & 3] = ev->vec | (u64)ev->err << 8;
 }
 
-static COLD void shutdown(struct vcpu *c)
+COLD void exec_shutdown(struct vcpu *c)
 {
     struct exec_cpu *x = c->exec;
     if (cpu_icpt(c, ICPT_SHUTDOWN)) {
@@ -344,8 +351,7 @@ static void exception_exit(struct vcpu *c, const struct event *ev)
     u64 info1 = ev->has_err ? ev->err : 0, info2 = ev->vec == EXC_PF ? ev->cr2 : 0;
     cpu_exit_event(c, VMEXIT_EXCP0 + ev->vec, info1, info2);
     c->vx.nrip_valid = ev->vec == EXC_BP || ev->vec == EXC_OF || ev->vec == EXC_BR;
-    /* data accesses only; without NX the error code does not tell fetches apart, the address does */
-    c->vx.bytes_valid = ev->vec == EXC_PF && !(ev->err & 16) && ev->cr2 - (c->st.seg[SEG_CS].base + c->st.rip) >= INSN_MAX_LEN;
+    c->vx.bytes_valid = ev->vec == EXC_PF && !ev->fetch;
 }
 
 /* The exception intercept comes before the event is combined with one under delivery [APM2 15.12]. */
@@ -355,8 +361,7 @@ static bool exception_exits(struct vcpu *c, const struct event *ev)
         return false;
     if (ev->vec == EXC_DB) {
         c->st.dr6 = (c->st.dr6 & ~0xFull) | ev->dr6;
-        if (!cpu_icpt(c, ICPT_EXC(EXC_DB)))
-            c->st.dr7 &= ~(u64)(1u << 13); /* GD is cleared on entry to the handler */
+        c->st.dr7 &= ~(u64)(1u << 13); /* GD; a #VMEXIT saves what the handler would see [APM2 15.12.2] */
     }
     if (ev->vec >= 32 || !cpu_icpt(c, ICPT_EXC(ev->vec)))
         return false;
@@ -394,7 +399,7 @@ void exec_deliver(struct vcpu *c)
         }
         if (first.kind != EV_NONE && is_exception(&first) && is_exception(&ev)) {
             if (first.vec == EXC_DF && class_of(ev.vec) != BENIGN) {
-                shutdown(c);
+                exec_shutdown(c);
                 first.kind = EV_NONE;
                 continue;
             }

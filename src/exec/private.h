@@ -169,5 +169,6 @@ static inline void charge_walks(struct vcpu *c)
 
 /* deliver.c */
 void exec_deliver(struct vcpu *c); /* consumes c->ev; may end in shutdown (st.activity) */
+void exec_shutdown(struct vcpu *c); /* the shutdown condition: its intercept, or st.activity */
 
 #endif

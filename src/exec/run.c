@@ -142,13 +142,30 @@ static bool take_vintr(struct vcpu *c)
     return true;
 }
 
+/* #MC; with CR4.MCE clear it is a shutdown, intercepted or not [APM2 9.3, 15.12.16]. */
+static bool take_mc(struct vcpu *c)
+{
+    if (!c->st.gif)
+        return false;
+    wake(c);
+    c->pending &= ~(unsigned)PEND_MC;
+    if (!(c->st.cr4 & CR4_MCE)) {
+        exec_shutdown(c);
+        return true;
+    }
+    cpu_raise(c, EXC_MC);
+    exec_deliver(c);
+    return true;
+}
+
 static bool take_smi(struct vcpu *c)
 {
     if (!c->st.gif)
         return false;
     wake(c);
     if (cpu_icpt(c, ICPT_SMI) && !(c->st.hwcr & 1)) {
-        do_event_exit(c, VMEXIT_SMI);
+        cpu_exit_event(c, VMEXIT_SMI, 1, 0); /* SMISRC: external, the only kind there is [APM2 15.13.3] */
+        exec_deliver(c);
         return true;
     }
     c->pending &= ~(unsigned)PEND_SMI;
@@ -166,7 +183,7 @@ static bool decide(struct vcpu *c)
         bool (*take)(struct vcpu *c);
         bool waiting; /* may be taken while waiting for SIPI */
     } order[] = {
-        { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
+        { PEND_MC, take_mc, false }, { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
         { PEND_TRAP, take_trap, false }, { PEND_NMI, take_nmi, false }, { PEND_INTR, take_intr, false },
         { PEND_VINTR, take_vintr, false },
     };
@@ -226,7 +243,7 @@ static void step(struct exec *e, struct vcpu *c)
     e->st.steps++;
     c->next_rip = rip;
     if (insn_breakpoint(c)) {
-        c->budget -= (i64)TIMING_MIN_TICKS << BUDGET_SHIFT;
+        c->budget -= ((i64)TIMING_MIN_TICKS << BUDGET_SHIFT) - 1; /* counts as an attempt, or a handler under its own breakpoint never ends */
         return;
     }
     enum dec_status s;
@@ -237,9 +254,11 @@ static void step(struct exec *e, struct vcpu *c)
         s = fetch_decode(c, &in, &f, &faulted);
         if (s == DEC_OK && !cpu_code64(c) && rip + in.len - 1 > c->st.seg[SEG_CS].limit)
             s = DEC_TOOLONG;
-        if (s == DEC_SHORT && faulted)
+        if (s == DEC_SHORT && faulted) {
             cpu_raise_pf(c, &f);
-        else if (s == DEC_SHORT || s == DEC_TOOLONG)
+            c->vx.bytes_valid = false; /* [APM2 15.8.4] */
+            c->ev.fetch = true;
+        } else if (s == DEC_SHORT || s == DEC_TOOLONG)
             cpu_raise_err(c, EXC_GP, 0);
         else if (s == DEC_UD)
             cpu_raise(c, EXC_UD);

@@ -40,6 +40,16 @@ SYS(vmmcall)
     return cpu_raise(c, EXC_UD);
 }
 
+/* Outside SMM it is undefined, but the intercept comes before that. [APM2 15.9] */
+INSN(0F, AA, _, _, rsm, _, END, _, RSM, sys, gen)
+SYS(rsm)
+{
+    (void)in;
+    if (cpu_icpt(c, ICPT_RSM))
+        return cpu_exit(c, VMEXIT_RSM, 0, 0);
+    return cpu_raise(c, EXC_UD);
+}
+
 INSN(0F, 01, _, =DA, vmload, _, END F:SVM, _, VMLOAD, vmload, gen)
 SYS(vmload)
 {

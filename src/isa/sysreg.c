@@ -406,6 +406,8 @@ SYS(invpcid)
     u32 asid = c->mmu.r.asid;
     if (cpu_icpt(c, ICPT_INVPCID)) {
         lin = c->st.seg[in->seg].base * (!cpu_code64(c) || in->seg >= SEG_FS) + off;
+        if (!cpu_code64(c))
+            lin = (u32)lin;
         return cpu_exit(c, VMEXIT_INVPCID, lin, type);
     }
     if (type > 3)

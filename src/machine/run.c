@@ -40,13 +40,14 @@ static void ask(struct svmemu *m, enum svmemu_stop_reason r, const char *text)
     machine_stop(m, r, 0, text);
 }
 
-/* HLT with interrupts off, or waiting for a start-up IPI that nobody is left to send: nothing inside the machine can wake it. */
+/* HLT with interrupts or GIF off, or waiting for a start-up IPI that nobody is left to send: nothing inside the machine can wake it. */
 static bool dead(const struct vcpu *c)
 {
-    if (c->pending & (PEND_NMI | PEND_INIT | PEND_SIPI | PEND_SMI))
+    bool held = !c->st.gif && !c->guest; /* and no other processor can set this one's GIF [APM2 15.17] */
+    if ((c->pending & (PEND_NMI | PEND_INIT | PEND_SIPI | PEND_SMI)) && !held)
         return false;
     return c->st.activity == ACT_WAIT_SIPI || c->st.activity == ACT_SHUTDOWN ||
-           ((c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT) && !c->guest && !(c->st.rflags & FL_IF));
+           ((c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT) && !c->guest && (held || !(c->st.rflags & FL_IF)));
 }
 
 static bool all_dead(const struct svmemu *m)
