@@ -54,7 +54,7 @@ static const char *const map_names[] = { "ONE", "0F", "0F38", "0F3A", "3DNOW", "
 static const char *const prefix_names[] = { "_", "NP", "66", "F3", "F2" };
 static const char *const limit_names[] = {
     "LOCK", "CPL0", "NO64", "O64", "PM", "D64", "F64", "END", "BRANCH", "CALC", "REP", "W0", "W1", "L0", "L1", "NO66", "FPU", "MMX", "SSE",
-    "AVX", "IOPL", "NOFAULT", "B0", "RO",
+    "AVX", "IOPL", "NOFAULT", "B0", "RO", "SVME", "SKINIT", "UMIP", "TSD",
 };
 
 __attribute__((format(printf, 3, 4))) static void error_at(const char *file, unsigned line, const char *fmt, ...)
@@ -287,6 +287,11 @@ static void parse_names(struct row *r)
         error_at(r->file, r->line, "stamp '%s' is none of gen, width, reg", r->col[10]);
     static const char *const families[] = { "CR_READ", "CR_WRITE", "DR_READ", "DR_WRITE" };
     const char *i = r->col[8];
+    bool body = strncmp(i, "body:", 5) == 0;
+    if (body)
+        i += 5;
+    else if (strcmp(i, "_") != 0)
+        strcat(r->limits, "|LIM_ICPT");
     if (strcmp(i, "_") == 0)
         strcpy(r->icpt, "0");
     else if (!is_name(i))

@@ -115,6 +115,12 @@ enum {
     LIM_VEXNDD = 1 << 22, /* VEX.vvvv must be 1111 unless an operand uses it: set automatically by isagen when unused */
     LIM_B0 = 1 << 23,    /* row matches only with REX.B clear (90: NOP, else XCHG) */
     LIM_RO = 1 << 24,    /* for the cost: the first operand is only read (PUSH, DIV, BT...); TST rows need not say so */
+    LIM_SVME = 1 << 25,  /* #UD unless EFER.SVME */
+    LIM_SKINIT = 1 << 26, /* ... or the processor has SKINIT */
+    LIM_UMIP = 1 << 27,  /* #GP(0) above CPL 0 with CR4.UMIP */
+    LIM_TSD = 1 << 28,   /* #GP(0) above CPL 0 with CR4.TSD, in protected and virtual-8086 mode */
+    LIM_ICPT = 1 << 29,  /* the guard tests the row's intercept: set by isagen unless the column says body: */
+    LIM_GUARD = LIM_PM | LIM_CPL0 | LIM_SVME | LIM_UMIP | LIM_TSD | LIM_ICPT,
 };
 
 enum insn_kind { KIND_NONE, KIND_ALU, KIND_ALUC, KIND_TST, KIND_UN, KIND_SYS };

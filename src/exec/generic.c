@@ -67,15 +67,28 @@ static COLD bool stop_unimplemented(struct vcpu *c, const struct insn *in)
     return cpu_stop(c, 1);
 }
 
-/* Checks that rows name and bodies need not repeat: CPL and protected mode. The order is #UD before #GP. */
+/* The order of checks, for all that rows name: #UD, privilege, intercept; the body goes on with operands, memory last [APM2 15.7, 15.9].
+ * Rows without a limit are those whose intercept comes before every exception; "body:" in a row's intercept column says that more than the bit or
+ * something else comes first, and that the body tests it. The exit code of an intercept is its id. */
 static bool row_guard(struct vcpu *c, const struct isa_row *r)
 {
-    if ((r->limits & LIM_PM) && !cpu_protected(c))
+    u32 lim = r->limits;
+    if ((lim & LIM_SVME) && !(c->st.efer & EFER_SVME) && !((lim & LIM_SKINIT) && cpu_has(c, FEAT_SKINIT)))
         return cpu_raise(c, EXC_UD);
-    if ((r->limits & LIM_CPL0) && c->st.cpl != 0)
-        return cpu_raise_err(c, EXC_GP, 0);
+    if ((lim & LIM_PM) && !cpu_protected(c))
+        return cpu_raise(c, EXC_UD);
+    if (c->st.cpl != 0) {
+        bool gp = (lim & LIM_CPL0) || ((lim & LIM_UMIP) && (c->st.cr4 & CR4_UMIP)) || ((lim & LIM_TSD) && (c->st.cr4 & CR4_TSD) && cpu_pe(c));
+        if (gp)
+            return cpu_raise_err(c, EXC_GP, 0);
+    }
+    if ((lim & LIM_ICPT) && cpu_icpt(c, r->icpt))
+        return cpu_exit(c, r->icpt, 0, 0);
     return true;
 }
+#define ICPT(id, word, bit, code, ...) _Static_assert(ICPT_##id == (code), #id);
+#include "svm/intercept.def"
+#undef ICPT
 
 /* Rows whose computing is not built still fault as the manual says before they stop. */
 static bool calc_guard(struct vcpu *c, const struct isa_row *r)
@@ -99,7 +112,7 @@ bool exec_insn_generic(struct vcpu *c, const struct insn *in)
 {
     const struct isa_row *r = &isa_rows[in->row];
     const union row_body *b = &isa_bodies[in->row];
-    if (UNLIKELY(r->limits & (LIM_PM | LIM_CPL0)) && !row_guard(c, r))
+    if (UNLIKELY(r->limits & LIM_GUARD) && !row_guard(c, r))
         return false;
     switch (r->kind) {
     case KIND_SYS: return b->sys(c, in);

@@ -54,8 +54,6 @@ SYS(retf)
 INSN(ONE, CF, _, _, iret, _, END, w:OSZAPCD, IRET, far, gen)
 SYS(iret)
 {
-    if (cpu_icpt(c, ICPT_IRET)) /* before every exception */
-        return cpu_exit(c, VMEXIT_IRET, 0, 0);
     if (!cpu_iret(c, in->osz))
         return false;
     if (!c->svm || svm_iret_unblocks(c))
@@ -70,7 +68,7 @@ SYS(int3)
     return cpu_raise_trap(c, EXC_BP);
 }
 
-INSN(ONE, CD, _, _, int, Ib, END, _, SWINT, far, gen)
+INSN(ONE, CD, _, _, int, Ib, END, _, body:SWINT, far, gen)
 SYS(int)
 {
     u8 vec = (u8)in->imm;
@@ -92,7 +90,5 @@ INSN(ONE, F1, _, _, int1, _, END, _, ICEBP, far, gen)
 SYS(int1)
 {
     (void)in;
-    if (cpu_icpt(c, ICPT_ICEBP))
-        return cpu_exit(c, VMEXIT_ICEBP, 0, 0);
     return cpu_raise_trap(c, EXC_DB);
 }

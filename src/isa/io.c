@@ -18,10 +18,10 @@ static u16 port_operand(const struct vcpu *c, const struct insn *in, unsigned i)
     return in->op[i].kind == OPK_IMM ? (u8)in->imm : (u16)c->st.gpr[RDX];
 }
 
-INSN(ONE, E4, _, _, in, AL Ib, END, _, IOIO_PROT, io, gen)
-INSN(ONE, E5, _, _, in, eAX Ib, END, _, IOIO_PROT, io, gen)
-INSN(ONE, EC, _, _, in, AL DX, END, _, IOIO_PROT, io, gen)
-INSN(ONE, ED, _, _, in, eAX DX, END, _, IOIO_PROT, io, gen)
+INSN(ONE, E4, _, _, in, AL Ib, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, E5, _, _, in, eAX Ib, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, EC, _, _, in, AL DX, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, ED, _, _, in, eAX DX, END, _, body:IOIO_PROT, io, gen)
 SYS(in)
 {
     struct svm_io io = {.port = port_operand(c, in, 1), .width = in->op[0].size, .asz = in->asz, .in = true};
@@ -31,10 +31,10 @@ SYS(in)
     return true;
 }
 
-INSN(ONE, E6, _, _, out, Ib AL, END, _, IOIO_PROT, io, gen)
-INSN(ONE, E7, _, _, out, Ib eAX, END, _, IOIO_PROT, io, gen)
-INSN(ONE, EE, _, _, out, DX AL, END, _, IOIO_PROT, io, gen)
-INSN(ONE, EF, _, _, out, DX eAX, END, _, IOIO_PROT, io, gen)
+INSN(ONE, E6, _, _, out, Ib AL, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, E7, _, _, out, Ib eAX, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, EE, _, _, out, DX AL, END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, EF, _, _, out, DX eAX, END, _, body:IOIO_PROT, io, gen)
 SYS(out)
 {
     struct svm_io io = {.port = port_operand(c, in, 0), .width = in->op[1].size, .asz = in->asz};
@@ -95,16 +95,16 @@ static struct svm_io string_io(const struct vcpu *c, const struct insn *in, unsi
                            .rep = in->pfx & (PFX_REP | PFX_REPNE), .seg = input ? SEG_ES : in->seg};
 }
 
-INSN(ONE, 6C, _, _, ins, Yb DX, REP END, _, IOIO_PROT, io, gen)
-INSN(ONE, 6D, _, _, ins, Yz DX, REP END, _, IOIO_PROT, io, gen)
+INSN(ONE, 6C, _, _, ins, Yb DX, REP END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, 6D, _, _, ins, Yz DX, REP END, _, body:IOIO_PROT, io, gen)
 SYS(ins)
 {
     struct svm_io io = string_io(c, in, in->op[0].size, true);
     return repeat(c, in, RDI, &io, ins_once);
 }
 
-INSN(ONE, 6E, _, _, outs, DX Xb, REP END, _, IOIO_PROT, io, gen)
-INSN(ONE, 6F, _, _, outs, DX Xz, REP END, _, IOIO_PROT, io, gen)
+INSN(ONE, 6E, _, _, outs, DX Xb, REP END, _, body:IOIO_PROT, io, gen)
+INSN(ONE, 6F, _, _, outs, DX Xz, REP END, _, body:IOIO_PROT, io, gen)
 SYS(outs)
 {
     struct svm_io io = string_io(c, in, in->op[1].size, false);

@@ -10,13 +10,14 @@
  *   operands  up to four of the manuals' letters: Eb Ew Ed Eq Ev Ey Gb Gw Gd Gv Gy Gz M Mb Mw Md Mq Mv My Mp Ms Mo(16) Rd Rv Ry Ib Iw Iz Iv Ibs(sign-extended) Jb Jz
  *             Ap Ob Ov Zb Zv Zq (register in the opcode) Sw Cd Dd AL CL DX AX eAX(z) rAX(v) 1 Xb Xv Xz Yb Yv Yz By (VEX.vvvv) ES CS SS DS FS GS ST0 STi
  *             and for vectors Px Qx Nx Vx Wx Ux Hx Lx with a size b w d q o(16) y(32) x(by VEX.L); or _
- *   limits    _ or LOCK CPL0 NO64 O64 PM D64 F64 END BRANCH CALC REP W0 W1 L0 L1 NO66 FPU MMX SSE AVX NOFAULT, B0 (REX.B clear: NOP 90 against XCHG 90+r), RO (first
+ *   limits    _ or LOCK CPL0 SVME SKINIT UMIP TSD NO64 O64 PM D64 F64 END BRANCH CALC REP W0 W1 L0 L1 NO66 FPU MMX SSE AVX NOFAULT, B0 (REX.B clear: NOP 90 against XCHG 90+r), RO (first
  *             operand only read, for the cost), and a feature F:BMI1
  *             (a row with NP/66/F3/F2, a narrower modrm, NO64/O64, W, L or B0 may be a special case of another row: it is tried first; words in a column
  *             are separated by spaces; all operand words: src/decoder/operand.def, where Ma is BOUND's pair, Mt 10 bytes, Mvsib a gather,
  *             Rx/Nx/Ux register only; a row with Cd or Dd ignores modrm.mod)
  *   flags     _ or any of w:OSZAPC (written) u:.. (undefined) r:.. (read), D for DF
- *   intercept _ or the name in svm/intercept.def (documentation and tests; bodies test it)
+ *   intercept _ or the name in svm/intercept.def, tested by exec's guard behind the limits; body:NAME where the body tests it (CR_READ, CR_WRITE,
+ *             DR_READ, DR_WRITE: the register's number is added)
  *   timing    class of timing/classes.def
  *   stamp     gen | width | reg
  * One row a line. Rows with the same name share one body. */

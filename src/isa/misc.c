@@ -19,7 +19,7 @@ SYS(nop)
 }
 
 /* The pause filter, which counts before the intercept acts, is svm's to add [APM2 15.14.4]. */
-INSN(ONE, 90, F3, _, pause, _, B0, _, PAUSE, pause, gen)
+INSN(ONE, 90, F3, _, pause, _, B0, _, body:PAUSE, pause, gen)
 SYS(pause)
 {
     (void)in;

@@ -52,18 +52,18 @@ static bool mwait(struct vcpu *c, u32 allowed)
 }
 
 /* AMD: #UD, not #GP, above CPL 0. */
-INSN(0F, 01, NP, =C8, monitor, _, F:MONITOR, _, MONITOR, sys, gen)
+INSN(0F, 01, NP, =C8, monitor, _, F:MONITOR, _, body:MONITOR, sys, gen)
 SYS(monitor) { return c->st.cpl ? cpu_raise(c, EXC_UD) : monitor(c, in); }
-INSN(0F, 01, NP, =C9, mwait, _, END F:MONITOR, _, MWAIT, halt, gen)
+INSN(0F, 01, NP, =C9, mwait, _, END F:MONITOR, _, body:MWAIT, halt, gen)
 SYS(mwait)
 {
     (void)in;
     return c->st.cpl ? cpu_raise(c, EXC_UD) : mwait(c, 1);
 }
-INSN(0F, 01, NP, =FA, monitorx, _, F:MONITORX, _, MONITOR, sys, gen)
+INSN(0F, 01, NP, =FA, monitorx, _, F:MONITORX, _, body:MONITOR, sys, gen)
 SYS(monitorx) { return monitor(c, in); }
 /* ECX[1] asks for a timeout in EBX TSC ticks: treated as elapsed at once when nothing else would wake. */
-INSN(0F, 01, NP, =FB, mwaitx, _, END F:MONITORX, _, MWAIT, halt, gen)
+INSN(0F, 01, NP, =FB, mwaitx, _, END F:MONITORX, _, body:MWAIT, halt, gen)
 SYS(mwaitx)
 {
     (void)in;

@@ -197,30 +197,19 @@ SYS(arpl)
     return true;
 }
 
-/* ---- descriptor-table registers: #GP first, then the intercept, memory last ---- */
+/* ---- descriptor-table registers: the guard has tested privilege and intercept; memory comes last ---- */
 
-static bool umip(struct vcpu *c)
-{
-    return (c->st.cr4 & CR4_UMIP) && c->st.cpl > 0;
-}
-
-static bool store_dtr(struct vcpu *c, const struct insn *in, const struct dtr *t, unsigned icpt, u64 code)
+static bool store_dtr(struct vcpu *c, const struct insn *in, const struct dtr *t)
 {
     u8 buf[10];
-    if (umip(c))
-        return cpu_raise_err(c, EXC_GP, 0);
-    if (cpu_icpt(c, icpt))
-        return cpu_exit(c, code, 0, 0);
     store_le(buf, 2, t->limit);
     store_le(buf + 2, 8, t->base);
     return mem_write_buf(c, in->seg, op_ea(c, in), buf, cpu_code64(c) ? 10 : 6);
 }
 
-static bool load_dtr(struct vcpu *c, const struct insn *in, struct dtr *t, unsigned icpt, u64 code)
+static bool load_dtr(struct vcpu *c, const struct insn *in, struct dtr *t)
 {
     u8 buf[10] = {0};
-    if (cpu_icpt(c, icpt))
-        return cpu_exit(c, code, 0, 0);
     if (!mem_read_buf(c, in->seg, op_ea(c, in), buf, cpu_code64(c) ? 10 : 6))
         return false;
     u64 base = load_le(buf + 2, cpu_code64(c) ? 8 : 4);
@@ -232,28 +221,19 @@ static bool load_dtr(struct vcpu *c, const struct insn *in, struct dtr *t, unsig
     return true;
 }
 
-INSN(0F, 01, _, /0m, sgdt, Ms, _, _, GDTR_READ, sys, gen)
-SYS(sgdt) { return store_dtr(c, in, &c->st.gdtr, ICPT_GDTR_READ, VMEXIT_GDTR_READ); }
-INSN(0F, 01, _, /1m, sidt, Ms, _, _, IDTR_READ, sys, gen)
-SYS(sidt) { return store_dtr(c, in, &c->st.idtr, ICPT_IDTR_READ, VMEXIT_IDTR_READ); }
+INSN(0F, 01, _, /0m, sgdt, Ms, UMIP, _, GDTR_READ, sys, gen)
+SYS(sgdt) { return store_dtr(c, in, &c->st.gdtr); }
+INSN(0F, 01, _, /1m, sidt, Ms, UMIP, _, IDTR_READ, sys, gen)
+SYS(sidt) { return store_dtr(c, in, &c->st.idtr); }
 INSN(0F, 01, _, /2m, lgdt, Ms, CPL0 RO, _, GDTR_WRITE, sys, gen)
-SYS(lgdt) { return load_dtr(c, in, &c->st.gdtr, ICPT_GDTR_WRITE, VMEXIT_GDTR_WRITE); }
+SYS(lgdt) { return load_dtr(c, in, &c->st.gdtr); }
 INSN(0F, 01, _, /3m, lidt, Ms, CPL0 RO, _, IDTR_WRITE, sys, gen)
-SYS(lidt) { return load_dtr(c, in, &c->st.idtr, ICPT_IDTR_WRITE, VMEXIT_IDTR_WRITE); }
+SYS(lidt) { return load_dtr(c, in, &c->st.idtr); }
 
-static bool store_sel(struct vcpu *c, const struct insn *in, unsigned seg, unsigned icpt, u64 code)
-{
-    if (umip(c))
-        return cpu_raise_err(c, EXC_GP, 0);
-    if (cpu_icpt(c, icpt))
-        return cpu_exit(c, code, 0, 0);
-    return store16(c, in, c->st.seg[seg].sel);
-}
-
-INSN(0F, 00, _, /0, sldt, Ev, PM, _, LDTR_READ, sys, gen)
-SYS(sldt) { return store_sel(c, in, SEG_LDTR, ICPT_LDTR_READ, VMEXIT_LDTR_READ); }
-INSN(0F, 00, _, /1, str, Ev, PM, _, TR_READ, sys, gen)
-SYS(str) { return store_sel(c, in, SEG_TR, ICPT_TR_READ, VMEXIT_TR_READ); }
+INSN(0F, 00, _, /0, sldt, Ev, PM UMIP, _, LDTR_READ, sys, gen)
+SYS(sldt) { return store16(c, in, c->st.seg[SEG_LDTR].sel); }
+INSN(0F, 00, _, /1, str, Ev, PM UMIP, _, TR_READ, sys, gen)
+SYS(str) { return store16(c, in, c->st.seg[SEG_TR].sel); }
 
 /* Reads an LDT or TSS descriptor of the GDT for LLDT and LTR, 16 bytes in long mode. */
 static bool system_desc(struct vcpu *c, u16 sel, struct desc *d, struct desc *up, u64 *lin)
@@ -275,8 +255,6 @@ SYS(lldt)
     struct desc d, up;
     struct seg s;
     u64 v, lin;
-    if (cpu_icpt(c, ICPT_LDTR_WRITE))
-        return cpu_exit(c, VMEXIT_LDTR_WRITE, 0, 0);
     if (!op_read(c, in, 0, &v))
         return false;
     u16 sel = (u16)v;
@@ -303,8 +281,6 @@ SYS(ltr)
     struct desc d, up;
     struct seg s;
     u64 v, lin;
-    if (cpu_icpt(c, ICPT_TR_WRITE))
-        return cpu_exit(c, VMEXIT_TR_WRITE, 0, 0);
     if (!op_read(c, in, 0, &v))
         return false;
     u16 sel = (u16)v;

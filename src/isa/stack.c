@@ -69,8 +69,6 @@ SYS(popa)
 INSN(ONE, 9C, _, _, pushf, _, D64, r:OSZAPC, PUSHF, flags, gen)
 SYS(pushf)
 {
-    if (cpu_icpt(c, ICPT_PUSHF))
-        return cpu_exit(c, VMEXIT_PUSHF, 0, 0);
     u64 v = cpu_rflags(c) & ~(u64)(FL_VM | FL_RF);
     if (cpu_vm86(c) && cpu_iopl(c) < 3) {
         if (!(c->st.cr4 & CR4_VME) || in->osz != 2)
@@ -97,8 +95,6 @@ static bool popf_vme(struct vcpu *c)
 INSN(ONE, 9D, _, _, popf, _, D64 END, w:OSZAPCD, POPF, flags, gen)
 SYS(popf)
 {
-    if (cpu_icpt(c, ICPT_POPF))
-        return cpu_exit(c, VMEXIT_POPF, 0, 0);
     if (cpu_vm86(c) && cpu_iopl(c) < 3) {
         if (!(c->st.cr4 & CR4_VME) || in->osz != 2)
             return cpu_raise_err(c, EXC_GP, 0);

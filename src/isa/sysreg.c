@@ -26,7 +26,7 @@ static bool cr_number(struct vcpu *c, const struct insn *in, unsigned i, unsigne
     return c->st.cpl == 0 || gp0(c);
 }
 
-INSN(0F, 20, _, MRM, mov_from_cr, Ry Cd, F64, u:OSZAPC, _, cr, gen)
+INSN(0F, 20, _, MRM, mov_from_cr, Ry Cd, F64, u:OSZAPC, body:CR_READ, cr, gen)
 SYS(mov_from_cr)
 {
     unsigned n, reg = in->op[0].reg;
@@ -46,7 +46,7 @@ SYS(mov_from_cr)
     return true;
 }
 
-INSN(0F, 22, _, MRM, mov_to_cr, Cd Ry, F64 END, u:OSZAPC, _, cr, gen)
+INSN(0F, 22, _, MRM, mov_to_cr, Cd Ry, F64 END, u:OSZAPC, body:CR_WRITE, cr, gen)
 SYS(mov_to_cr)
 {
     unsigned n, reg = in->op[1].reg;
@@ -62,11 +62,9 @@ SYS(mov_to_cr)
     return cr_write(c, n, v);
 }
 
-INSN(0F, 01, _, /4, smsw, Ev, _, _, _, cr, gen)
+INSN(0F, 01, _, /4, smsw, Ev, UMIP, _, body:CR_READ, cr, gen)
 SYS(smsw)
 {
-    if ((c->st.cr4 & CR4_UMIP) && c->st.cpl)
-        return gp0(c);
     if (cpu_icpt(c, ICPT_CR_READ(0)))
         return cpu_exit(c, VMEXIT_CR0_READ, 0, 0);
     if (in->op[0].kind == OPK_MEM)
@@ -75,7 +73,7 @@ SYS(smsw)
     return true;
 }
 
-INSN(0F, 01, _, /6, lmsw, Ew, CPL0 END RO, _, CR0_SEL_WRITE, cr, gen)
+INSN(0F, 01, _, /6, lmsw, Ew, CPL0 END RO, _, body:CR0_SEL_WRITE, cr, gen)
 SYS(lmsw)
 {
     u64 v;
@@ -89,7 +87,7 @@ SYS(lmsw)
     return cr_write(c, 0, (c->st.cr0 & ~0xEull) | (v & 0xF));
 }
 
-INSN(0F, 06, _, _, clts, _, CPL0 END, _, _, cr, gen)
+INSN(0F, 06, _, _, clts, _, CPL0 END, _, body:CR_WRITE, cr, gen)
 SYS(clts)
 {
     (void)in;
@@ -116,7 +114,7 @@ static bool dr_number(struct vcpu *c, const struct insn *in, unsigned i, unsigne
     return true;
 }
 
-INSN(0F, 21, _, MRM, mov_from_dr, Ry Dd, F64, u:OSZAPC, _, cr, gen)
+INSN(0F, 21, _, MRM, mov_from_dr, Ry Dd, F64, u:OSZAPC, body:DR_READ, cr, gen)
 SYS(mov_from_dr)
 {
     unsigned n, reg = in->op[0].reg;
@@ -129,7 +127,7 @@ SYS(mov_from_dr)
     return true;
 }
 
-INSN(0F, 23, _, MRM, mov_to_dr, Dd Ry, F64 END, u:OSZAPC, _, cr, gen)
+INSN(0F, 23, _, MRM, mov_to_dr, Dd Ry, F64 END, u:OSZAPC, body:DR_WRITE, cr, gen)
 SYS(mov_to_dr)
 {
     unsigned n, reg = in->op[1].reg;
@@ -152,7 +150,7 @@ SYS(mov_to_dr)
 
 /* ---- MSRs ---- */
 
-INSN(0F, 32, _, _, rdmsr, _, CPL0 END F:MSR, _, MSR_PROT, msr, gen)
+INSN(0F, 32, _, _, rdmsr, _, CPL0 END F:MSR, _, body:MSR_PROT, msr, gen)
 SYS(rdmsr)
 {
     u32 msr = (u32)c->st.gpr[RCX];
@@ -167,7 +165,7 @@ SYS(rdmsr)
     return true;
 }
 
-INSN(0F, 30, _, _, wrmsr, _, CPL0 END F:MSR, _, MSR_PROT, msr, gen)
+INSN(0F, 30, _, _, wrmsr, _, CPL0 END F:MSR, _, body:MSR_PROT, msr, gen)
 SYS(wrmsr)
 {
     u32 msr = (u32)c->st.gpr[RCX];
@@ -179,11 +177,6 @@ SYS(wrmsr)
 
 /* ---- time and counters ---- */
 
-static bool tsd(struct vcpu *c)
-{
-    return !(c->st.cr4 & CR4_TSD) || !cpu_pe(c) || c->st.cpl == 0 || gp0(c);
-}
-
 static void put_tsc(struct vcpu *c)
 {
     u64 t = cpu_tsc(c);
@@ -191,32 +184,24 @@ static void put_tsc(struct vcpu *c)
     c->st.gpr[RDX] = t >> 32;
 }
 
-INSN(0F, 31, _, _, rdtsc, _, F:TSC, _, RDTSC, tsc, gen)
+INSN(0F, 31, _, _, rdtsc, _, TSD F:TSC, _, RDTSC, tsc, gen)
 SYS(rdtsc)
 {
     (void)in;
-    if (!tsd(c))
-        return false;
-    if (cpu_icpt(c, ICPT_RDTSC))
-        return cpu_exit(c, VMEXIT_RDTSC, 0, 0);
     put_tsc(c);
     return true;
 }
 
-INSN(0F, 01, _, =F9, rdtscp, _, F:RDTSCP, _, RDTSCP, tsc, gen)
+INSN(0F, 01, _, =F9, rdtscp, _, TSD F:RDTSCP, _, RDTSCP, tsc, gen)
 SYS(rdtscp)
 {
     (void)in;
-    if (!tsd(c))
-        return false;
-    if (cpu_icpt(c, ICPT_RDTSCP))
-        return cpu_exit(c, VMEXIT_RDTSCP, 0, 0);
     put_tsc(c);
     c->st.gpr[RCX] = (u32)c->st.tsc_aux;
     return true;
 }
 
-INSN(0F, 33, _, _, rdpmc, _, _, _, RDPMC, sys, gen)
+INSN(0F, 33, _, _, rdpmc, _, _, _, body:RDPMC, sys, gen)
 SYS(rdpmc)
 {
     u32 n = (u32)c->st.gpr[RCX];
@@ -231,7 +216,7 @@ SYS(rdpmc)
 }
 
 /* ECX 0: MPERF, 1: APERF; other numbers read zero. */
-INSN(0F, 01, _, =FD, rdpru, _, F:RDPRU, w:OSZAPC, RDPRU, tsc, gen)
+INSN(0F, 01, _, =FD, rdpru, _, F:RDPRU, w:OSZAPC, body:RDPRU, tsc, gen)
 SYS(rdpru)
 {
     u32 n = (u32)c->st.gpr[RCX];
@@ -261,8 +246,6 @@ SYS(cpuid)
 {
     u32 w[4];
     (void)in;
-    if (cpu_icpt(c, ICPT_CPUID))
-        return cpu_exit(c, VMEXIT_CPUID, 0, 0);
     cpuid_query(c, (u32)c->st.gpr[RAX], (u32)c->st.gpr[RCX], w);
     c->st.gpr[RAX] = w[0];
     c->st.gpr[RBX] = w[1];
@@ -288,7 +271,7 @@ SYS(xgetbv)
     return true;
 }
 
-INSN(0F, 01, NP, =D1, xsetbv, _, END F:XSAVE, _, XSETBV, sys, gen)
+INSN(0F, 01, NP, =D1, xsetbv, _, END F:XSAVE, _, body:XSETBV, sys, gen)
 SYS(xsetbv)
 {
     u64 v = (u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32;
@@ -352,8 +335,6 @@ INSN(ONE, F4, _, _, hlt, _, CPL0 END, _, HLT, halt, gen)
 SYS(hlt)
 {
     (void)in;
-    if (cpu_icpt(c, ICPT_HLT))
-        return cpu_exit(c, VMEXIT_HLT, 0, 0);
     c->st.activity = ACT_HLT;
     c->attn |= ATTN_EVENT;
     return true;
@@ -381,7 +362,7 @@ SYS(stac)
 
 /* ---- TLB ---- */
 
-INSN(0F, 01, _, /7m, invlpg, Mb, CPL0 END, _, INVLPG, invlpg, gen)
+INSN(0F, 01, _, /7m, invlpg, Mb, CPL0 END, _, body:INVLPG, invlpg, gen)
 SYS(invlpg)
 {
     u64 off = op_ea(c, in);
@@ -398,7 +379,7 @@ SYS(invlpg)
     return true;
 }
 
-INSN(0F38, 82, 66, MEM, invpcid, Gy Mo, CPL0 F64 END F:INVPCID, _, INVPCID, invlpg, gen)
+INSN(0F38, 82, 66, MEM, invpcid, Gy Mo, CPL0 F64 END F:INVPCID, _, body:INVPCID, invlpg, gen)
 SYS(invpcid)
 {
     u64 type = zext(c->st.gpr[in->op[0].reg], cpu_code64(c) ? 8 : 4), off = op_ea(c, in), lin;
@@ -430,7 +411,7 @@ SYS(invpcid)
 /* Broadcast invalidation. rAX[2:0]: address, PCID, ASID valid; rAX[3] globals too; ECX[15:0] extra pages; EDX[15:0] ASID, [27:16] PCID.
  * It may always drop more than asked, so every form but the single page drops the ASID. The other vCPUs' part is the machine's,
  * through ops; profiles show the feature only when that is there. */
-INSN(0F, 01, NP, =FE, invlpgb, _, CPL0 END F:INVLPGB, _, INVLPGB, invlpg, gen)
+INSN(0F, 01, NP, =FE, invlpgb, _, CPL0 END F:INVLPGB, _, body:INVLPGB, invlpg, gen)
 SYS(invlpgb)
 {
     u64 a = zext(c->st.gpr[RAX], in->asz);
@@ -450,7 +431,7 @@ SYS(invlpgb)
     return true;
 }
 
-INSN(0F, 01, NP, =FF, tlbsync, _, CPL0 END F:INVLPGB, _, TLBSYNC, invlpg, gen)
+INSN(0F, 01, NP, =FF, tlbsync, _, CPL0 END F:INVLPGB, _, body:TLBSYNC, invlpg, gen)
 SYS(tlbsync)
 {
     (void)in;
