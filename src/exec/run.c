@@ -82,8 +82,11 @@ static bool take_sipi(struct vcpu *c)
     return true;
 }
 
+/* MOV SS and POP SS hold a debug trap over the next instruction, as they hold interrupts and NMIs [APM2 8.5]. */
 static bool take_trap(struct vcpu *c)
 {
+    if (c->st.shadow_ss)
+        return false;
     c->pending &= ~(unsigned)PEND_TRAP;
     c->ev = (struct event){ .kind = EV_TRAP, .vec = EXC_DB, .dr6 = c->trap_dr6 };
     c->trap_dr6 = 0;

@@ -56,9 +56,9 @@ static inline u64 desc_make(u32 base, u32 limit, unsigned access, unsigned flags
            (u64)(base >> 24) << 56;
 }
 
-static inline void lab_create(struct lab *l, const char *profile)
+static inline void lab_create(struct lab *l, const char *profile, bool blocks_off)
 {
-    struct svmemu_config cfg = {.memory = RAM, .cpu = profile};
+    struct svmemu_config cfg = {.memory = RAM, .cpu = profile, .blocks_off = blocks_off};
     *l = (struct lab){.profile = profile};
     assert_int_equal(svmemu_create(&cfg, &l->m), SVMEMU_OK);
     l->c = l->m->cpu[0];
@@ -239,6 +239,8 @@ static inline bool lab_special(struct lab *l, const char *name, u64 v)
         apic_bus_deliver(&l->m->apics, 0, false, false, APIC_FIXED, (u8)v, false);
     } else if (!strcmp(name, "nmi")) {
         c->pending |= PEND_NMI;
+    } else if (!strcmp(name, "nmiblocked")) {
+        c->st.nmi_blocked = true;
     } else if (!strcmp(name, "smi")) {
         c->pending |= PEND_SMI;
     } else if (!strcmp(name, "init")) {

@@ -110,7 +110,7 @@ static void injection(void **state)
     failures = 0;
     for (unsigned p = 0; p < ARRAY_LEN(profiles); p++) {
         struct lab l;
-        lab_create(&l, profiles[p]);
+        lab_create(&l, profiles[p], false);
         bool nrips = lab_has(&l, "NRIPS");
         for (unsigned i = 0; i < ARRAY_LEN(injections); i++) {
             what = injections[i].what;
@@ -146,7 +146,7 @@ static void nmi_is_not_blocked(void **state)
 {
     struct lab l;
     (void)state;
-    lab_create(&l, "zen3");
+    lab_create(&l, "zen3", false);
     what = "NMI after an injected one";
     failures = 0;
     lab_mode(&l, "64");
@@ -194,7 +194,7 @@ static void exitintinfo(void **state)
     failures = 0;
     for (unsigned p = 0; p < ARRAY_LEN(profiles); p++) {
         struct lab l;
-        lab_create(&l, profiles[p]);
+        lab_create(&l, profiles[p], false);
         for (unsigned i = 0; i < ARRAY_LEN(deliveries); i++) {
             what = deliveries[i].what;
             lab_mode(&l, "64");
@@ -226,7 +226,7 @@ static void double_faults(void **state)
     struct lab l;
     (void)state;
     failures = 0;
-    lab_create(&l, "zen3");
+    lab_create(&l, "zen3", false);
     for (unsigned i = 0; i < ARRAY_LEN(first); i++)
         for (unsigned k = 0; k < ARRAY_LEN(second); k++)
             for (unsigned icpt = 0; icpt < 3; icpt++) { /* nothing but the second, #DF and shutdown; #DF and shutdown; the second too */
