@@ -190,7 +190,7 @@ static void set_name(char *dst, const char *name)
     dst[n] = 0;
 }
 
-static bool add_region(struct bus *b, const struct region *r, const char *name)
+static bool add_region_at(struct bus *b, u32 i, const struct region *r, const char *name)
 {
     if (!r->size || r->spa > b->last_spa || r->size - 1 > b->last_spa - r->spa)
         return false;
@@ -198,13 +198,20 @@ static bool add_region(struct bus *b, const struct region *r, const char *name)
     if (!n)
         return false;
     b->regions = n;
-    n[b->n_regions] = *r;
-    set_name(n[b->n_regions].name, name);
+    memmove(n + i + 1, n + i, (b->n_regions - i) * sizeof(*n));
+    n[i] = *r;
+    set_name(n[i].name, name);
     b->n_regions++;
     if (rebuild(b))
         return true;
     b->n_regions--;
+    memmove(n + i, n + i + 1, (b->n_regions - i) * sizeof(*n));
     return false;
+}
+
+static bool add_region(struct bus *b, const struct region *r, const char *name)
+{
+    return add_region_at(b, b->n_regions, r, name);
 }
 
 /* ---- mapping ---- */
@@ -282,6 +289,12 @@ bool bus_add_mmio(struct bus *b, u64 spa, u64 size, const struct mmio_ops *ops, 
 {
     struct region r = { .spa = spa, .size = size, .store = -1, .ops = ops, .ctx = ctx };
     return ops && add_region(b, &r, name);
+}
+
+bool bus_add_mmio_under(struct bus *b, u64 spa, u64 size, const struct mmio_ops *ops, void *ctx, const char *name)
+{
+    struct region r = { .spa = spa, .size = size, .store = -1, .ops = ops, .ctx = ctx };
+    return ops && add_region_at(b, 0, &r, name);
 }
 
 /* The store stays until the bus goes: an alias may still show it, and its page numbers are never used again. */
@@ -580,6 +593,16 @@ void phys_write_le(const struct phys_view *v, struct spa spa, unsigned width, u6
 }
 
 /* ---- ports ---- */
+
+bool bus_add_ports_under(struct bus *b, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx)
+{
+    return ports_add_under(b->ports, first, count, ops, ctx);
+}
+
+bool bus_remove_ports(struct bus *b, u16 first, const struct mmio_ops *ops, void *ctx)
+{
+    return ports_remove(b->ports, first, ops, ctx);
+}
 
 bool bus_add_ports(struct bus *b, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx, const char *name)
 {

@@ -64,7 +64,11 @@ bool bus_add_rom(struct bus *b, u64 spa, u64 size, const void *data, u64 data_si
 /* Map again (alias) the pages that back [target_spa, +size) of RAM/ROM `name`. */
 bool bus_add_alias(struct bus *b, u64 spa, u64 size, const char *name, u64 offset_in_name);
 bool bus_add_mmio(struct bus *b, u64 spa, u64 size, const struct mmio_ops *ops, void *ctx, const char *name);
+/* Below everything mapped so far: visible only where nothing else is. */
+bool bus_add_mmio_under(struct bus *b, u64 spa, u64 size, const struct mmio_ops *ops, void *ctx, const char *name);
 bool bus_remove(struct bus *b, u64 spa, const char *name);
+bool bus_add_ports_under(struct bus *b, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx);
+bool bus_remove_ports(struct bus *b, u16 first, const struct mmio_ops *ops, void *ctx);
 bool bus_add_ports(struct bus *b, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx, const char *name);
 u64 bus_ram_size(const struct bus *b);
 /* Calls f for each region in address order (memory map printing, loaders). kind: 'r' RAM, 'o' ROM, 'm' MMIO. */

@@ -30,7 +30,20 @@ void ports_destroy(struct ports *p)
     free(p);
 }
 
-bool ports_add(struct ports *p, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx)
+static void show(struct ports *p, u32 i)
+{
+    for (u32 at = p->range[i].first; at < p->range[i].first + p->range[i].count; at++)
+        p->map[at] = (u16)(i + 1);
+}
+
+static void rebuild(struct ports *p)
+{
+    memset(p->map, 0, sizeof(p->map));
+    for (u32 i = 0; i < p->n; i++)
+        show(p, i);
+}
+
+static bool add_at(struct ports *p, u32 i, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx)
 {
     if (!ops || !count || count > 65536u - first || p->n == 65535)
         return false;
@@ -38,10 +51,40 @@ bool ports_add(struct ports *p, u16 first, unsigned count, const struct mmio_ops
     if (!r)
         return false;
     p->range = r;
-    r[p->n++] = (struct port_range){ first, count, ops, ctx };
-    for (u32 i = first; i < first + count; i++)
-        p->map[i] = (u16)p->n;
+    memmove(r + i + 1, r + i, (p->n - i) * sizeof(*r));
+    r[i] = (struct port_range){ first, count, ops, ctx };
+    p->n++;
     return true;
+}
+
+bool ports_add(struct ports *p, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx)
+{
+    if (!add_at(p, p->n, first, count, ops, ctx))
+        return false;
+    show(p, p->n - 1);
+    return true;
+}
+
+bool ports_add_under(struct ports *p, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx)
+{
+    if (!add_at(p, 0, first, count, ops, ctx))
+        return false;
+    rebuild(p);
+    return true;
+}
+
+bool ports_remove(struct ports *p, u16 first, const struct mmio_ops *ops, void *ctx)
+{
+    for (u32 i = p->n; i-- > 0;) {
+        const struct port_range *r = &p->range[i];
+        if (r->first != first || r->ops != ops || r->ctx != ctx)
+            continue;
+        p->n--;
+        memmove(p->range + i, p->range + i + 1, (p->n - i) * sizeof(*r));
+        rebuild(p);
+        return true;
+    }
+    return false;
 }
 
 /* The range at `port` and how many of `len` bytes from there it serves without a gap. */

@@ -10,6 +10,9 @@ struct ports *ports_create(void);
 void ports_destroy(struct ports *p);
 /* Later ranges shadow earlier ones, port by port. */
 bool ports_add(struct ports *p, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx);
+/* Earlier ranges and all that come later shadow this one. */
+bool ports_add_under(struct ports *p, u16 first, unsigned count, const struct mmio_ops *ops, void *ctx);
+bool ports_remove(struct ports *p, u16 first, const struct mmio_ops *ops, void *ctx);
 u64 ports_read(struct ports *p, u16 port, unsigned width, int cpu);
 void ports_write(struct ports *p, u16 port, unsigned width, u64 value, int cpu);
 

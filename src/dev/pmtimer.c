@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* ACPI fixed hardware [ACPI 6.4 4.8.3]: PM1a status, enable and control, and the PM timer. */
+/* ACPI fixed hardware [ACPI 6.4 4.8.3]: PM1a status, enable and control, the PM timer, and a general-purpose event block. */
 #include "dev/pmtimer.h"
 
 #include "base/bits.h"
 
-enum { STS_TMR = 1 << 0, STS_GBL = 1 << 5, STS_PWRBTN = 1 << 8, STS_RTC = 1 << 10, STS_WAK = 1 << 15 };
-#define STS_ALL (STS_TMR | STS_GBL | STS_PWRBTN | STS_RTC | STS_WAK)
-#define EN_ALL (STS_TMR | STS_GBL | STS_PWRBTN | STS_RTC)
+enum { STS_TMR = 1 << 0, STS_GBL = 1 << 5, STS_PWRBTN = 1 << 8, STS_SLPBTN = 1 << 9, STS_RTC = 1 << 10, STS_WAK = 1 << 15 };
+#define STS_ALL (STS_TMR | STS_GBL | STS_PWRBTN | STS_SLPBTN | STS_RTC | STS_WAK)
+#define EN_ALL (STS_TMR | STS_GBL | STS_PWRBTN | STS_SLPBTN | STS_RTC)
 #define CNT_SCI_EN 1u
 #define CNT_SLP_EN (1u << 13)
 
@@ -20,7 +20,8 @@ static void update(struct pmtimer *p)
         p->s.seen_halves = halves;
         p->s.status |= STS_TMR;
     }
-    irq_set(&p->sci, (p->s.status & p->s.enable & EN_ALL) && (p->s.control & CNT_SCI_EN));
+    bool event = (p->s.status & p->s.enable & EN_ALL) || (p->s.gpe_status & p->s.gpe_enable);
+    irq_set(&p->sci, event && (p->s.control & CNT_SCI_EN));
     if ((p->s.enable & STS_TMR) && !(p->s.status & STS_TMR))
         clock_arm(p->clock, &p->event, clock_ticks_from(p->clock, (halves + 1) << 31, PM_TMR_HZ));
     else
@@ -29,16 +30,19 @@ static void update(struct pmtimer *p)
 
 static void event_fire(void *ctx) { update(ctx); }
 
-static u64 pm1_read(void *ctx, u64 off, unsigned width, int cpu)
+static u64 pm_read(void *ctx, u64 off, unsigned width, int cpu)
 {
     struct pmtimer *p = ctx;
-    u8 image[8] = { 0 };
+    u8 image[16] = { 0 };
     (void)cpu;
     update(p);
     store_le(image, 2, p->s.status);
     store_le(image + 2, 2, p->s.enable);
     store_le(image + 4, 2, p->s.control);
-    return off + width <= sizeof(image) ? load_le(image + off, width) : width_mask(width);
+    store_le(image + 8, 4, (u32)timer_count(p));
+    store_le(image + 12, 2, p->s.gpe_status);
+    store_le(image + 14, 2, p->s.gpe_enable);
+    return off + width <= sizeof(image) ? load_le(image + off, width) : 0; /* the rest is reserved and reads zero */
 }
 
 static void write_control(struct pmtimer *p, u16 v)
@@ -49,7 +53,7 @@ static void write_control(struct pmtimer *p, u16 v)
 }
 
 /* Byte by byte, so that every width works; control acts once, after its last byte. */
-static void pm1_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
+static void pm_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
 {
     struct pmtimer *p = ctx;
     u16 control = p->s.control;
@@ -62,11 +66,13 @@ static void pm1_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
         switch (at >> 1) {
         case 0: p->s.status &= (u16)~v; break;
         case 1: p->s.enable = (u16)(((p->s.enable & keep) | v) & EN_ALL); break;
+        case 6: p->s.gpe_status &= (u16)~v; break;
+        case 7: p->s.gpe_enable = (u16)((p->s.gpe_enable & keep) | v); break;
         case 2:
             control = (u16)((control & keep) | v);
             control_written = true;
             break;
-        default: break;
+        default: break; /* the timer is read-only */
         }
     }
     if (control_written)
@@ -74,20 +80,21 @@ static void pm1_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
     update(p);
 }
 
-static u64 tmr_read(void *ctx, u64 off, unsigned width, int cpu)
-{
-    (void)cpu;
-    return zext((u64)(u32)timer_count(ctx) >> (8 * off), width);
-}
-
-static void tmr_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
-{
-    (void)ctx, (void)off, (void)width, (void)value, (void)cpu; /* read-only */
-}
-
 void pmtimer_power_button(struct pmtimer *p)
 {
     p->s.status |= STS_PWRBTN;
+    update(p);
+}
+
+void pmtimer_sleep_button(struct pmtimer *p)
+{
+    p->s.status |= STS_SLPBTN;
+    update(p);
+}
+
+void pmtimer_gpe(struct pmtimer *p, unsigned n)
+{
+    p->s.gpe_status |= (u16)(1u << (n & 15));
     update(p);
 }
 
@@ -99,14 +106,11 @@ void pmtimer_reset(struct pmtimer *p)
     update(p);
 }
 
-static const struct mmio_ops pm1_ops = { pm1_read, pm1_write, 1, 4 };
-static const struct mmio_ops tmr_ops = { tmr_read, tmr_write, 1, 4 };
+const struct mmio_ops pmtimer_ops = { pm_read, pm_write, 1, 4 };
 
-bool pmtimer_init(struct pmtimer *p, struct bus *b, struct clock *c, struct irq_line sci, void (*power_off)(void *ctx),
-                  void *ctx)
+void pmtimer_init(struct pmtimer *p, struct clock *c, struct irq_line sci, void (*power_off)(void *ctx), void *ctx)
 {
     *p = (struct pmtimer){ .clock = c, .sci = sci, .power_off = power_off, .power_off_ctx = ctx };
     p->event = (struct clock_event){ .fire = event_fire, .ctx = p, .name = "pmtimer" };
     pmtimer_reset(p);
-    return bus_add_ports(b, PM_PORT, 8, &pm1_ops, p, "pm1") && bus_add_ports(b, PM_TMR_PORT, 4, &tmr_ops, p, "pmtimer");
 }

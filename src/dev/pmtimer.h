@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* ACPI fixed hardware: PM1a event block 600h, control block 604h, PM timer 608h (3.579545 MHz, 32 bits). */
+/* ACPI fixed hardware in one window of 64 ports: PM1a event block +0, control block +4, PM timer +8 (3.579545 MHz, 32 bits),
+ * general-purpose events +0Ch. The window is where PMBA of the power management function says; firmware puts it at 600h. */
 #ifndef SVMEMU_DEV_PMTIMER_H
 #define SVMEMU_DEV_PMTIMER_H
 
@@ -10,12 +11,15 @@
 #define PM1_EVT_PORT PM_PORT
 #define PM1_CNT_PORT (PM_PORT + 4u)
 #define PM_TMR_PORT (PM_PORT + 8u)
+#define PM_GPE0_PORT (PM_PORT + 12u)
+#define PM_WINDOW 64u
 #define PM_TMR_HZ 3579545u
 #define PM_SLP_TYP_S5 5u            /* what \_S5 of the DSDT says */
 #define PM_SCI_IRQ 9u
 
 struct pmtimer_state {
     u16 status, enable, control;
+    u16 gpe_status, gpe_enable;
     u64 seen_halves;     /* half periods of the timer (bit 31 changes) that have been turned into TMR_STS */
 };
 
@@ -28,9 +32,12 @@ struct pmtimer {
     void *power_off_ctx;
 };
 
-bool pmtimer_init(struct pmtimer *p, struct bus *b, struct clock *c, struct irq_line sci, void (*power_off)(void *ctx),
-                  void *ctx);
+extern const struct mmio_ops pmtimer_ops; /* PM_WINDOW ports */
+
+void pmtimer_init(struct pmtimer *p, struct clock *c, struct irq_line sci, void (*power_off)(void *ctx), void *ctx);
 void pmtimer_reset(struct pmtimer *p);
 void pmtimer_power_button(struct pmtimer *p);
+void pmtimer_sleep_button(struct pmtimer *p);
+void pmtimer_gpe(struct pmtimer *p, unsigned n); /* general-purpose event 0-15 */
 
 #endif

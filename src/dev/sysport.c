@@ -53,37 +53,10 @@ static void p92_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
     if (((v ^ old) & 2) && d->out.set_a20)
         d->out.set_a20(d->out.ctx, v & 2);
     if ((v & 1) && d->out.reset)
-        d->out.reset(d->out.ctx, false);
+        d->out.reset(d->out.ctx);
 }
 
 void sysport_note_a20(struct sysport *d, bool enabled) { d->s.port92 = (u8)((d->s.port92 & ~2) | (enabled ? 2 : 0)); }
-
-/* PCI configuration mechanism 1 with no device behind it. CF9h lies inside the address port: a byte there is the reset
- * control register, a doubleword at CF8h is the address. */
-static u64 pci_read(void *ctx, u64 off, unsigned width, int cpu)
-{
-    struct sysport *d = ctx;
-    (void)cpu;
-    if (off == 1 && width == 1)
-        return d->s.cf9;
-    if (off == 0 && width == 4)
-        return d->s.pci_address;
-    return width_mask(width);
-}
-
-static void pci_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
-{
-    struct sysport *d = ctx;
-    (void)cpu;
-    if (off == 0 && width == 4)
-        d->s.pci_address = (u32)value & 0x80FFFFFCu;
-    if (off != 1 || width != 1)
-        return;
-    bool rising = (value & 4) && !(d->s.cf9 & 4);
-    d->s.cf9 = (u8)value & 2; /* RST_CPU reads back 0: the reset has happened */
-    if (rising && d->out.reset)
-        d->out.reset(d->out.ctx, true);
-}
 
 static u64 e9_read(void *ctx, u64 off, unsigned width, int cpu)
 {
@@ -162,7 +135,6 @@ static void gsi_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
 static const struct mmio_ops p61_ops = { p61_read, p61_write, 1, 1 };
 static const struct mmio_ops p80_ops = { p80_read, p80_write, 1, 1 };
 static const struct mmio_ops p92_ops = { p92_read, p92_write, 1, 1 };
-static const struct mmio_ops pci_ops = { pci_read, pci_write, 1, 4 };
 static const struct mmio_ops e9_ops = { e9_read, e9_write, 1, 1 };
 static const struct mmio_ops shutdown_ops = { shutdown_read, shutdown_write, 1, 1 };
 static const struct mmio_ops exit_ops = { exit_read, exit_write, 1, 4 };
@@ -181,7 +153,7 @@ bool sysport_init(struct sysport *d, struct bus *b, struct clock *c, struct pit 
     *d = (struct sysport){ .clock = c, .pit = pit, .out = *out };
     sysport_reset(d);
     bool ok = bus_add_ports(b, 0x61, 1, &p61_ops, d, "port 61h") && bus_add_ports(b, 0x80, 1, &p80_ops, d, "port 80h") &&
-              bus_add_ports(b, 0x92, 1, &p92_ops, d, "port 92h") && bus_add_ports(b, 0xCF8, 8, &pci_ops, d, "pci");
+              bus_add_ports(b, 0x92, 1, &p92_ops, d, "port 92h");
     if (cfg->debug_port)
         ok = ok && bus_add_ports(b, 0xE9, 1, &e9_ops, d, "port E9h") &&
              bus_add_ports(b, 0x8900, 1, &shutdown_ops, d, "shutdown");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The PC's odd ports: 61h, 80h, 92h, CF9h, E9h, F4h (test device), 8900h, and an empty PCI bus behind CF8h/CFCh. */
+/* The PC's odd ports: 61h, 80h, 92h, E9h, F4h (test device), 8900h. */
 #ifndef SVMEMU_DEV_SYSPORT_H
 #define SVMEMU_DEV_SYSPORT_H
 
@@ -9,8 +9,7 @@
 
 struct sysport_state {
     u8 port61;           /* writable bits 0-3 */
-    u8 port92, port80, cf9;
-    u32 pci_address;
+    u8 port92, port80;
     u8 shutdown_match;   /* characters of "Shutdown" seen at 8900h */
     u8 testlatch[4];     /* E0h-E3h */
 };
@@ -18,7 +17,7 @@ struct sysport_state {
 struct sysport_out {
     void *ctx;
     void (*set_a20)(void *ctx, bool enabled);
-    void (*reset)(void *ctx, bool hard);           /* hard: the whole machine (CF9h), else the CPUs (92h) */
+    void (*reset)(void *ctx);                      /* 92h */
     void (*exit_value)(void *ctx, u32 value);      /* F4h: status is (value << 1) | 1 */
     void (*power_off)(void *ctx);                  /* "Shutdown" at 8900h */
     void (*debug_char)(void *ctx, u8 c);           /* E9h */

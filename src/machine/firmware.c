@@ -82,5 +82,6 @@ enum svmemu_status firmware_setup(struct svmemu *m)
     put_bda(m);
     pic_bios_defaults(&m->pc->pic);
     pit_bios_defaults(&m->pc->pit);
+    piix_set_pmba(&m->pc->piix, PM_PORT);
     return put_acpi(m);
 }

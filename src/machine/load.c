@@ -73,7 +73,7 @@ unsigned memory_map(const struct svmemu *m, struct map_entry *out, unsigned max)
 {
     const struct map_entry all[] = {
         { 0, 0x9FC00, MAP_RAM }, { 0x9FC00, 0x400, MAP_RESERVED }, { 0xA0000, 0x60000, MAP_RESERVED },
-        { 0x100000, m->low_ram > 0x100000 ? m->low_ram - 0x100000 : 0, MAP_RAM }, { 0xFEE00000, 0x1000, MAP_RESERVED },
+        { 0x100000, m->low_ram > 0x100000 ? m->low_ram - 0x100000 : 0, MAP_RAM }, { PCI_ECAM_SPA, m->pc ? PCI_ECAM_SIZE : 0, MAP_RESERVED }, { 0xFEE00000, 0x1000, MAP_RESERVED },
         { HIGH_RAM_BASE, m->high_ram, MAP_RAM },
     };
     unsigned n = 0;

@@ -9,7 +9,10 @@
 #include "apic/ioapic.h"
 #include "apic/pic.h"
 #include "cpu/cpuid.h"
+#include "dev/i440fx.h"
 #include "dev/kbc.h"
+#include "dev/pci.h"
+#include "dev/piix.h"
 #include "dev/pit.h"
 #include "dev/pmtimer.h"
 #include "dev/rtc.h"
@@ -32,6 +35,10 @@ struct pc {
     struct kbc kbc;
     struct pmtimer pm;
     struct sysport sys;
+    struct pci_bus pci;
+    struct i440fx host;
+    struct piix piix;
+    u16 isa_levels, pirq_levels; /* of the ISA lines, by who drives them */
 };
 
 struct user_range { /* ops of a caller's region; the bus keeps pointers to it */

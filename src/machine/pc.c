@@ -19,11 +19,38 @@ static void pic_int(void *ctx, unsigned n, bool level)
 }
 
 /* ISA lines go to both controllers; the timer's line 0 is pin 2 of the I/O APIC, as the MADT's override says. */
+static void isa_line_changed(struct pc *p, unsigned n)
+{
+    bool level = (p->isa_levels | p->pirq_levels) >> n & 1;
+    pic_set_irq(&p->pic, n, level);
+    ioapic_set_pin(&p->ioapic, n == 0 ? 2 : n, level);
+}
+
+static void set_bit(u16 *bits, unsigned n, bool on)
+{
+    *bits = (u16)(on ? *bits | 1u << n : *bits & ~(1u << n));
+}
+
 static void isa_irq(void *ctx, unsigned n, bool level)
 {
     struct pc *p = ctx;
-    pic_set_irq(&p->pic, n, level);
-    ioapic_set_pin(&p->ioapic, n == 0 ? 2 : n, level);
+    set_bit(&p->isa_levels, n, level);
+    isa_line_changed(p, n);
+}
+
+static void routed_irq(void *ctx, unsigned n, bool level)
+{
+    struct pc *p = ctx;
+    set_bit(&p->pirq_levels, n, level);
+    isa_line_changed(p, n);
+}
+
+/* PIRQ A-D are pins 16-19 of the I/O APIC and, where the router says so, an ISA line. */
+static void pirq(void *ctx, unsigned n, bool level)
+{
+    struct svmemu *m = ctx;
+    ioapic_set_pin(&m->pc->ioapic, 16 + n, level);
+    piix_set_pirq(&m->pc->piix, n, level);
 }
 
 void pc_apic_eoi(void *ctx, u8 vector)
@@ -52,9 +79,15 @@ static void reset_from_kbc(void *ctx)
     machine_stop(ctx, SVMEMU_STOP_RESET, 0, "reset through the keyboard controller");
 }
 
-static void reset_from_port(void *ctx, bool hard)
+static void reset_from_port(void *ctx)
 {
-    machine_stop(ctx, SVMEMU_STOP_RESET, 0, hard ? "reset through port CF9h" : "reset through port 92h");
+    machine_stop(ctx, SVMEMU_STOP_RESET, 0, "reset through port 92h");
+}
+
+static void reset_from_chipset(void *ctx, bool hard)
+{
+    (void)hard; /* both kinds reset processors and devices here */
+    machine_stop(ctx, SVMEMU_STOP_RESET, 0, "reset through port CF9h");
 }
 
 static void exit_value(void *ctx, u32 value)
@@ -92,6 +125,7 @@ bool pc_create(struct svmemu *m)
         .debug_char = debug_char,
     };
     const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true };
+    const struct pci_out pout = { .ctx = m, .intx = pirq, .reset = reset_from_chipset };
     if (!p)
         return false;
     m->pc = p;
@@ -100,9 +134,11 @@ bool pc_create(struct svmemu *m)
         !ioapic_init(&p->ioapic, m->bus, &m->apics, IOAPIC_DEFAULT_SPA, (u8)m->vcpus) ||
         !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
         !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
-        !pmtimer_init(&p->pm, m->bus, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m) ||
-        !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout))
+        !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout) || !pci_init(&p->pci, m->bus, &pout) ||
+        !i440fx_init(&p->host, &p->pci, m->bus))
         return false;
+    pmtimer_init(&p->pm, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m);
+    piix_init(&p->piix, &p->pci, &pmtimer_ops, &p->pm, routed_irq, p);
 #undef IRQ
     uart_set_output(&p->uart, serial_out, m);
     rtc_set_memory(&p->rtc, m->low_ram, m->high_ram, m->vcpus);
@@ -120,6 +156,7 @@ void pc_reset(struct svmemu *m)
     kbc_reset(&p->kbc);
     pmtimer_reset(&p->pm);
     sysport_reset(&p->sys);
+    pci_reset(&p->pci);
 }
 
 enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)

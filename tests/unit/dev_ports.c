@@ -17,14 +17,14 @@ struct fixture {
     struct sysport sys;
     struct pmtimer pm;
     bool irq1, sci, a20;
-    int resets, hard, off;
+    int resets, off;
     u32 exit_value;
 };
 
 static void on_irq(void *ctx, unsigned n, bool level) { (void)n; *(bool *)ctx = level; }
 static void on_a20(void *ctx, bool on) { ((struct fixture *)ctx)->a20 = on; }
 static void on_kbc_reset(void *ctx) { ((struct fixture *)ctx)->resets++; }
-static void on_reset(void *ctx, bool hard) { ((struct fixture *)ctx)->resets++, ((struct fixture *)ctx)->hard += hard; }
+static void on_reset(void *ctx) { ((struct fixture *)ctx)->resets++; }
 static void on_exit_value(void *ctx, u32 v) { ((struct fixture *)ctx)->exit_value = v; }
 static void on_off(void *ctx) { ((struct fixture *)ctx)->off++; }
 
@@ -40,7 +40,8 @@ static void setup(struct fixture *f)
     assert_true(pit_init(&f->pit, f->bus, &f->clock, (struct irq_line){ 0 }));
     assert_true(kbc_init(&f->kbc, f->bus, (struct irq_line){ on_irq, &f->irq1, 1 }, (struct irq_line){ 0 }, &ko));
     assert_true(sysport_init(&f->sys, f->bus, &f->clock, &f->pit, &cfg, &so));
-    assert_true(pmtimer_init(&f->pm, f->bus, &f->clock, (struct irq_line){ on_irq, &f->sci, 9 }, on_off, f));
+    pmtimer_init(&f->pm, &f->clock, (struct irq_line){ on_irq, &f->sci, 9 }, on_off, f);
+    assert_true(bus_add_ports(f->bus, PM_PORT, PM_WINDOW, &pmtimer_ops, &f->pm, "pm"));
 }
 
 static void out(struct fixture *f, u16 port, unsigned width, u32 v) { port_write(f->bus, port, width, v, 0); }
@@ -81,13 +82,6 @@ static void odd_ports(void **state)
     out(&f, 0x92, 1, 3);
     assert_true(f.a20);
     assert_int_equal(f.resets, 1);
-    out(&f, 0xCF9, 1, 2);
-    assert_int_equal(f.hard, 0);
-    out(&f, 0xCF9, 1, 6);
-    assert_int_equal(f.hard, 1);
-    out(&f, 0xCF8, 4, 0x80000000);
-    assert_int_equal(in(&f, 0xCF8, 4), 0x80000000);
-    assert_int_equal(in(&f, 0xCFC, 4), 0xFFFFFFFF);
     out(&f, 0xF4, 4, 0x12345);
     assert_int_equal(f.exit_value, 0x12345);
     for (const char *p = "ShutShutdown"; *p; p++)
@@ -117,6 +111,28 @@ static void power_management(void **state)
     f.clock.now = clock_ticks_from(&f.clock, 1ull << 31, PM_TMR_HZ);
     clock_run_due(&f.clock);
     assert_true(f.sci);
+    out(&f, 0x600, 2, 0xFFFF);
+    assert_false(f.sci);
+    pmtimer_sleep_button(&f.pm);
+    assert_int_equal(in(&f, 0x600, 2), 0x200);
+    assert_false(f.sci);
+    out(&f, 0x602, 2, 0x200);
+    assert_true(f.sci);
+    out(&f, 0x600, 2, 0x200);
+    assert_false(f.sci);
+    pmtimer_gpe(&f.pm, 9);
+    out(&f, 0x60E, 2, 0xFDFF);
+    assert_false(f.sci);
+    assert_int_equal(in(&f, 0x60C, 2), 0x200);
+    out(&f, 0x60F, 1, 2);
+    assert_true(f.sci);
+    out(&f, 0x604, 2, 0); /* SCI_EN off */
+    assert_false(f.sci);
+    out(&f, 0x604, 2, 1);
+    assert_true(f.sci);
+    out(&f, 0x60D, 1, 2);
+    assert_false(f.sci);
+    assert_int_equal(in(&f, 0x610, 4), 0);
     out(&f, 0x604, 2, 0x2000);
     assert_int_equal(f.off, 0);
     out(&f, 0x604, 2, 0x3401);
