@@ -6,6 +6,13 @@
 #include <stdio.h>
 
 #define ADDRESS_ENABLE 0x80000000u
+/* Kernels on AMD processors of family 10h and later use bits 27:24 as bits 11:8 of the register. */
+#define ADDRESS_BITS 0x8FFFFFFCu
+
+static unsigned address_register(u32 a, u64 off)
+{
+    return (a >> 16 & 0xF00) + (a & 0xFC) + (unsigned)(off & 3);
+}
 
 /* ---- BARs ---- */
 
@@ -156,7 +163,7 @@ static u64 port_in(void *ctx, u64 off, unsigned width, int cpu)
     u32 a = p->s.address;
     (void)cpu;
     if (off >= 4 && (a & ADDRESS_ENABLE))
-        return pci_config_read(p, a >> 16 & 0xFF, a >> 8 & 0xFF, (a & 0xFC) + (unsigned)(off & 3), width);
+        return pci_config_read(p, a >> 16 & 0xFF, a >> 8 & 0xFF, address_register(a, off), width);
     if (off == 0 && width == 4)
         return a;
     return off == 1 && width == 1 ? p->s.cf9 : width_mask(width);
@@ -168,9 +175,9 @@ static void port_out(void *ctx, u64 off, unsigned width, u64 value, int cpu)
     u32 a = p->s.address;
     (void)cpu;
     if (off >= 4 && (a & ADDRESS_ENABLE))
-        pci_config_write(p, a >> 16 & 0xFF, a >> 8 & 0xFF, (a & 0xFC) + (unsigned)(off & 3), width, (u32)value);
+        pci_config_write(p, a >> 16 & 0xFF, a >> 8 & 0xFF, address_register(a, off), width, (u32)value);
     else if (off == 0 && width == 4)
-        p->s.address = (u32)value & 0x80FFFFFCu;
+        p->s.address = (u32)value & ADDRESS_BITS;
     else if (off == 1 && width == 1) {
         bool rising = (value & 4) && !(p->s.cf9 & 4);
         p->s.cf9 = (u8)value & 2; /* RST_CPU reads back 0: the reset has happened */

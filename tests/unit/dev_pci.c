@@ -131,6 +131,8 @@ static void probing(void **state)
     set(&f, 31, 7, 4, 4, 0);
     port_write(f.bus, 0xCF8, 4, 0x00000000, 0); /* not enabled */
     assert_int_equal(port_read(f.bus, 0xCFC, 4, 0), 0xFFFFFFFF);
+    port_write(f.bus, 0xCF8, 4, 0x81000000, 0);
+    assert_int_equal(port_read(f.bus, 0xCFC, 4, 0), 0xFFFFFFFF);
     assert_int_equal(mem(&f, PCI_ECAM_SPA + 0x100), 0xFFFFFFFF); /* no extended configuration space */
     bus_destroy(f.bus);
 }
@@ -141,10 +143,10 @@ static void address_port(void **state)
     (void)state;
     setup(&f);
     port_write(f.bus, 0xCF8, 4, 0xFFFFFFFF, 0);
-    assert_int_equal(port_read(f.bus, 0xCF8, 4, 0), 0x80FFFFFC);
+    assert_int_equal(port_read(f.bus, 0xCF8, 4, 0), 0x8FFFFFFC);
     port_write(f.bus, 0xCFB, 1, 1, 0); /* bytes and words are no accesses to the register */
     port_write(f.bus, 0xCF8, 2, 0x1234, 0);
-    assert_int_equal(port_read(f.bus, 0xCF8, 4, 0), 0x80FFFFFC);
+    assert_int_equal(port_read(f.bus, 0xCF8, 4, 0), 0x8FFFFFFC);
     assert_int_equal(port_read(f.bus, 0xCF8, 1, 0), 0xFF);
     port_write(f.bus, 0xCF9, 1, 2, 0);
     assert_int_equal(f.resets, 0);
