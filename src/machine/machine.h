@@ -67,6 +67,7 @@ struct svmemu {
     unsigned turn;              /* vCPU whose turn it is; == vcpus: the round is over */
     u64 round_start, round_end; /* ticks */
     unsigned halted;            /* vCPUs of this round that found nothing to do */
+    bool idle;                  /* the last round too was one of pending events that nobody could take */
     u64 insns;                  /* of all vCPUs */
     bool running;
     bool stop_set;

@@ -71,8 +71,12 @@ static void next_round(struct svmemu *m)
         bool woken = false;
         for (unsigned i = 0; i < m->vcpus; i++)
             woken |= !dead(m->cpu[i]) && m->cpu[i]->pending;
-        if (!woken)
+        /* What is still pending after a round that began with it is held: a virtual interrupt with IF clear, say. */
+        if (!woken || m->idle)
             ask(m, SVMEMU_STOP_HALTED, "every vCPU is halted and nothing can wake it");
+        m->idle = woken;
+    } else {
+        m->idle = false;
     }
     m->round_start = m->clock.now;
     u64 end = m->clock.now + (m->vcpus == 1 ? SLICE_ALONE : SLICE_SHARED);

@@ -179,6 +179,7 @@ static inline void lab_mode(struct lab *l, const char *mode)
     c->st.nmi_blocked = false;
     c->st.vm_cr = 0;
     c->st.hwcr = 0;
+    c->st.mcg_status = 0;
     c->st.monitor_addr = ~0ull;
     c->st.fpu.xcr0 = 1;
     c->st.kernel_gs_base = 0;
