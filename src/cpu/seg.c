@@ -204,7 +204,9 @@ void cs_commit(struct vcpu *c, struct seg cs, unsigned cpl)
     cs.sel = (u16)((cs.sel & ~3u) | cpl);
     c->st.seg[SEG_CS] = cs;
     c->st.cpl = (u8)cpl;
-    cpu_update_mode(c);
+    c->mmu.r.cpl = (u8)cpl; /* all else that decides translations is as it was */
+    mmu_ring(&c->mmu);
+    c->attn |= ATTN_MODE;
 }
 
 bool tss_ist(struct vcpu *c, unsigned n, u64 *rsp)

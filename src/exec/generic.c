@@ -152,7 +152,7 @@ static inline bool run_slot(struct vcpu *c, const struct slot *s)
     }
     c->st.rip = c->next_rip;
     i64 left = c->budget - s->rest;
-    if (UNLIKELY(c->attn | c->pending | (left < 0) | c->mmu.evicted)) {
+    if (UNLIKELY(c->attn | (left < 0) | c->mmu.evicted) || event_due(c)) {
         c->mmu.evicted = false;
         return false;
     }

@@ -167,6 +167,16 @@ static inline void charge_walks(struct vcpu *c)
     }
 }
 
+/* Is there something to look at between two instructions? An interrupt that IF holds back is not: what lets it in ends the block. */
+static inline bool event_due(const struct vcpu *c)
+{
+    if (LIKELY(!c->pending))
+        return false;
+    if (c->pending & ~(u32)PEND_INTR)
+        return true;
+    return c->guest && c->v_intr_masking ? c->host_if : (c->st.rflags & FL_IF) != 0;
+}
+
 /* deliver.c */
 void exec_deliver(struct vcpu *c); /* consumes c->ev; may end in shutdown (st.activity) */
 void exec_shutdown(struct vcpu *c); /* the shutdown condition: its intercept, or st.activity */

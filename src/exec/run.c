@@ -236,8 +236,8 @@ static bool insn_breakpoint(struct vcpu *c)
     return true;
 }
 
-/* Runs one instruction by itself: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
-static void step(struct exec *e, struct vcpu *c)
+/* Runs one instruction by itself, decoded if known: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
+static void step(struct exec *e, struct vcpu *c, const struct insn *known)
 {
     struct insn in;
     struct mmu_fault f;
@@ -254,7 +254,12 @@ static void step(struct exec *e, struct vcpu *c)
         cpu_raise_err(c, EXC_GP, 0);
         s = DEC_UD;
     } else {
-        s = fetch_decode(c, &in, &f, &faulted);
+        if (known) {
+            in = *known;
+            s = DEC_OK;
+        } else {
+            s = fetch_decode(c, &in, &f, &faulted);
+        }
         if (s == DEC_OK && !cpu_code64(c) && rip + in.len - 1 > c->st.seg[SEG_CS].limit)
             s = DEC_TOOLONG;
         if (s == DEC_SHORT && faulted) {
@@ -301,16 +306,11 @@ static void step(struct exec *e, struct vcpu *c)
     }
 }
 
-static void enter_block(struct exec *e, struct vcpu *c, u32 id)
+static void run_ops(struct vcpu *c, const struct op *op, i64 charge, u64 page)
 {
-    const struct block *b = &e->blocks[id];
-    u64 page = c->st.rip - b->off;
-    if (c->exec->mode & MODEKEY_FLAT_CS) /* else limit and wrap are checked at entry */
-        jump_enter(c, b, &e->ops[b->first], page);
-    c->budget -= b->charge;
+    c->budget -= charge;
     c->st.gpr[GPR_PAGE] = page;
-    e->st.entries++;
-    const struct op *op = &e->ops[b->first];
+    c->exec->e->st.entries++;
 #if SVMEMU_DISPATCH_TAIL
     op->fn(c, op, c->mmu.fast);
 #else
@@ -338,7 +338,7 @@ static bool fetch_translate(struct vcpu *c, u64 lin, struct mmu_xl *out)
     return true;
 }
 
-/* One instruction or one run of blocks. */
+/* One instruction or one run of blocks. A block is entered only if its whole cost fits. */
 static void advance(struct exec *e, struct vcpu *c)
 {
     struct mmu_xl xl;
@@ -346,7 +346,14 @@ static void advance(struct exec *e, struct vcpu *c)
     if (c->attn & ATTN_MODE || c->exec->mode == 0)
         c->exec->mode = exec_mode_key(c);
     c->attn = 0;
-    bool alone = c->st.shadow || (c->st.rflags & (FL_TF | FL_RF)) || (c->st.dr7 & 0xFF);
+    bool alone = c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF), rf = c->st.rflags & FL_RF;
+    if (!(alone | rf)) {
+        const struct jump_entry *j = jump_find(c, c->st.rip);
+        if (j && j->op->fn != op_dropped && j->charge >> BUDGET_SHIFT < c->budget >> BUDGET_SHIFT) {
+            run_ops(c, j->op, j->charge, j->page);
+            return;
+        }
+    }
     if (!alone) {
         u64 lin = code_lin(c, c->st.rip);
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
@@ -354,10 +361,19 @@ static void advance(struct exec *e, struct vcpu *c)
             id = block_find_or_make(e, c, &xl, c->st.rip);
         charge_walks(c);
     }
-    if (id == BLOCK_NONE || e->blocks[id].charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT)
-        step(e, c);
-    else
-        enter_block(e, c, id);
+    if (id == BLOCK_NONE) {
+        step(e, c, NULL);
+        return;
+    }
+    const struct block *b = &e->blocks[id];
+    if (rf || b->charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT) { /* RF goes after the one instruction */
+        step(e, c, &e->slots[b->first].in);
+        return;
+    }
+    u64 page = c->st.rip - b->off;
+    if (c->exec->mode & MODEKEY_FLAT_CS) /* else limit and wrap are checked at entry */
+        jump_enter(c, b, &e->ops[b->first], page);
+    run_ops(c, &e->ops[b->first], b->charge, page);
 }
 
 static bool halted(const struct vcpu *c)
@@ -410,7 +426,7 @@ enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u6
                 break;
             if (c->ev.kind)
                 exec_deliver(c);
-        } while (!(c->pending | halted(c)) && c->budget >> BUDGET_SHIFT > 0);
+        } while (!event_due(c) && !halted(c) && c->budget >> BUDGET_SHIFT > 0);
         if (c->ev.kind == EV_STOP) {
             why = EXEC_STOP;
             break;

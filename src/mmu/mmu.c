@@ -56,13 +56,11 @@ static void show(struct mmu *m)
     m->ctx_id = (u32)t->gen;
 }
 
-static u64 key_bits(const struct mmu *m, u16 pcid)
+static u64 key_rest(const struct mmu *m, u16 pcid)
 {
     const struct mmu_regs *r = &m->r;
-    bool user = r->cpl == 3;
     u64 k = FAST_KEY_VALID | (r->asid & FAST_KEY_ASID) | (u64)pcid << 16;
 
-    k |= (u64)user << 28 | (u64)(!user && (r->cr4 & CR4_BIT_SMAP) && !r->ac) << 29;
     k |= (u64)(r->cr0 >> 16 & 1) << 30 | (u64)(r->cr0 >> 31 & 1) << 31;
     k |= (u64)!!(r->cr4 & CR4_BIT_PAE) << 32 | (u64)!!(r->cr4 & CR4_BIT_PSE) << 33;
     k |= (u64)!!(r->cr4 & CR4_BIT_SMEP) << 34 | (u64)!!(r->cr4 & CR4_BIT_LA57) << 35;
@@ -72,18 +70,32 @@ static u64 key_bits(const struct mmu *m, u16 pcid)
     return k;
 }
 
-void mmu_context(struct mmu *m)
+/* The part of the key that a change of ring leaves alone stands in m->key_rest. */
+static u64 key_ring(const struct mmu *m)
 {
-    u16 pcid = current_pcid(&m->r);
+    bool user = m->r.cpl == 3;
+    return (u64)user << 28 | (u64)(!user && (m->r.cr4 & CR4_BIT_SMAP) && !m->r.ac) << 29;
+}
+
+void mmu_ring(struct mmu *m)
+{
     struct fast_key k;
 
-    tlb_select(m->tlb, m->r.asid, pcid);
-    k.w[0] = key_bits(m, pcid);
+    k.w[0] = m->key_rest | key_ring(m);
     k.w[1] = tlb_epoch(m->tlb);
     k.w[2] = m->r.cr4 & CR4_BIT_PKE ? m->r.pkru : 0;
     k.w[3] = m->view->apic_page ^ (m->view->a20_mask == ~0ull); /* bit 0 of the page's address is free */
     fast_select(m->pool, &k);
     show(m);
+}
+
+void mmu_context(struct mmu *m)
+{
+    u16 pcid = current_pcid(&m->r);
+
+    tlb_select(m->tlb, m->r.asid, pcid);
+    m->key_rest = key_rest(m, pcid);
+    mmu_ring(m);
 }
 
 /* ---- physical memory for walks ---- */

@@ -72,6 +72,7 @@ struct mmu {
     u32 ctx_id;                 /* identity of the current context (for jump caches); changes with fetch_gen too */
     struct mmu_regs r;
     struct phys_view *view;     /* this vCPU's physical view, owned by the vCPU */
+    u64 key_rest;               /* what selects the fast table besides the ring, see mmu_ring() */
     struct tlb *tlb;            /* architectural TLB, owned */
     struct fast_pool *pool;     /* fast tables, owned */
     u64 pdpte[4];               /* legacy PAE PDPTEs of the current address space */
@@ -93,6 +94,8 @@ static inline struct xlat *mmu_fast_slot(const struct mmu *m, u64 lin) { return 
 
 /* After any change of m->r: selects the fast table of the new context (O(1), bounded pool). Does NOT flush the architectural TLB. */
 void mmu_context(struct mmu *m);
+/* The same after a change of m->r.cpl and m->r.ac only. */
+void mmu_ring(struct mmu *m);
 
 /* Translate one byte's address (access must not cross a page). Looks in the architectural TLB, walks on a miss (updating A/D), applies today's
  * permissions; on failure fills *f. Enters the fast cache when allowed (RAM, no flags for writes, not ACC_SYS at CPL 3). */
