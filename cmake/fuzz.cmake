@@ -12,4 +12,7 @@ foreach(source IN LISTS svmemu_fuzz_sources)
     target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     target_link_libraries(fuzz_${name} PRIVATE svmemu_flags svmemu_static ${svmemu_deps})
+    add_test(NAME fuzz.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/run.sh $<TARGET_FILE:fuzz_${name}>
+        ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name} ${PROJECT_BINARY_DIR}/fuzz_${name}_work 100000)
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 900)
 endforeach()

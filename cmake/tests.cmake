@@ -39,6 +39,12 @@ foreach(kind unit api)
     endforeach()
 endforeach()
 
+set_tests_properties(api.random_vmcb PROPERTIES TIMEOUT 900) # about a minute with sanitizers on an idle processor
+# Ten million random VMRUNs, from another seed than the million of api.random_vmcb.
+add_test(NAME soak.random_vmcb COMMAND test_api_random_vmcb WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(soak.random_vmcb PROPERTIES LABELS "soak;svm" TIMEOUT 3600
+    ENVIRONMENT "SVMEMU_RANDOM_VMRUNS=10000000;SVMEMU_RANDOM_SEED=0xAB1DE")
+
 # The 32-bit half of unit.isa_native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set(native_dir ${PROJECT_SOURCE_DIR}/tests/native)

@@ -26,6 +26,10 @@ if [ "${1:-}" != quick ]; then
     export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     echo "== tests: asan-ubsan"
     ctest --test-dir build/asan-ubsan --output-on-failure -j "$jobs" -LE 'soak|slow|lint|same'
+    echo "== fuzzing VMRUN: coverage (cov, ft) and exit codes"
+    cmake --preset fuzz >/dev/null
+    cmake --build build/fuzz -j "$jobs" --target fuzz_vmrun
+    ctest --test-dir build/fuzz -V -L fuzz
     echo "== tests: release"
     ctest --test-dir build/release --output-on-failure -j "$jobs" -LE 'soak'
 fi
