@@ -20,7 +20,13 @@ add_custom_command(OUTPUT ${svmemu_gen}
     COMMAND ${svmemu_isagen_env} $<TARGET_FILE:isagen> ${PROJECT_BINARY_DIR} ${svmemu_isa_sources}
     DEPENDS isagen ${svmemu_isa_sources}
     COMMENT "Generating the instruction tables" VERBATIM)
-add_custom_target(svmemu_tables DEPENDS ${svmemu_gen})
+# The DSDT: iasl makes a C array of it.
+find_program(SVMEMU_IASL iasl REQUIRED)
+add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/gen/dsdt.inc
+    COMMAND ${SVMEMU_IASL} -vs -we -tc -p ${PROJECT_BINARY_DIR}/gen/dsdt ${PROJECT_SOURCE_DIR}/src/dev/dsdt.asl
+    COMMAND sed "s/^unsigned char/static const unsigned char/" ${PROJECT_BINARY_DIR}/gen/dsdt.hex > ${PROJECT_BINARY_DIR}/gen/dsdt.inc
+    DEPENDS ${PROJECT_SOURCE_DIR}/src/dev/dsdt.asl COMMENT "Compiling the DSDT" VERBATIM)
+add_custom_target(svmemu_tables DEPENDS ${svmemu_gen} ${PROJECT_BINARY_DIR}/gen/dsdt.inc)
 
 set(svmemu_objects "")
 foreach(layer IN LISTS SVMEMU_LAYERS)

@@ -30,7 +30,7 @@ struct svmemu_diag {
 
 /** Flags of svmemu_config. */
 enum {
-    SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, ACPI */
+    SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, PCI, HPET, ACPI */
     SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: the test device at port F4h */
 };
 
@@ -139,6 +139,9 @@ SVMEMU_API void svmemu_request_stop(struct svmemu *m);
 /**@{*/
 /** Level of a legacy interrupt line 0-15 (PC only). */
 SVMEMU_API enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level);
+/** Buttons of the case; pressing one is an ACPI event that the guest may act on or not. */
+enum svmemu_button { SVMEMU_BUTTON_POWER, SVMEMU_BUTTON_SLEEP };
+SVMEMU_API enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button);
 SVMEMU_API enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu);
 /** Input for COM1; *taken says how many bytes fitted. */
 SVMEMU_API enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* ACPI tables [ACPI 6.4 chapter 5]: RSDP, FACS, DSDT, FADT, MADT, HPET, RSDT, XSDT. */
+/* ACPI tables [ACPI 6.4 chapter 5]: RSDP, FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT. */
 #include "dev/acpi.h"
 
 #include "base/bits.h"
+#include "dev/hpet.h"
 #include "dev/pmtimer.h"
+#include "gen/dsdt.inc"
 
 #define HEADER 36u
 #define RSDP_LEN 36u
@@ -82,16 +84,13 @@ static u64 build_facs(struct out *o)
     return o->load + start;
 }
 
-/* \_S5 = Package { 5, 5, 0, 0 } and an empty \_SB scope. */
+/* Compiled from dsdt.asl by iasl, with its header. */
 static u64 build_dsdt(struct out *o)
 {
-    static const u8 aml[] = {
-        0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0A, PM_SLP_TYP_S5, 0x0A, PM_SLP_TYP_S5, 0x00, 0x00,
-        0x10, 0x06, '\\', '_', 'S', 'B', '_',
-    };
-    size_t start = table_begin(o, "DSDT", 2);
-    put_bytes(o, aml, sizeof(aml));
-    return table_end(o, start);
+    align(o, 16);
+    size_t start = o->at;
+    put_bytes(o, dsdt_aml_code, sizeof(dsdt_aml_code));
+    return o->load + start;
 }
 
 /* Generic address structure: I/O ports. */
@@ -110,8 +109,8 @@ static void put_zero(struct out *o, unsigned n)
         put(o, 1, 0);
 }
 
-enum { /* FADT flags */
-    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_SLP_BUTTON = 1 << 5, FADT_TMR_32 = 1 << 8, FADT_RESET_REG = 1 << 10,
+enum { /* FADT flags; without PWR_BUTTON and SLP_BUTTON both buttons are fixed hardware */
+    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_TMR_32 = 1 << 8, FADT_RESET_REG = 1 << 10,
 };
 enum { BOOT_LEGACY_DEVICES = 1 << 0, BOOT_8042 = 1 << 1, BOOT_NO_VGA = 1 << 2 };
 
@@ -131,19 +130,21 @@ static u64 build_fadt(struct out *o, u64 facs, u64 dsdt)
     put(o, 4, 0);
     put(o, 4, 0);             /* no PM2 control */
     put(o, 4, PM_TMR_PORT);
-    put(o, 8, 0);             /* no GPE blocks */
+    put(o, 4, PM_GPE0_PORT);
+    put(o, 4, 0);             /* no GPE1 */
     put(o, 1, 4);             /* PM1_EVT_LEN */
     put(o, 1, 2);             /* PM1_CNT_LEN */
     put(o, 1, 0);
     put(o, 1, 4);             /* PM_TMR_LEN */
-    put_zero(o, 4);           /* GPE lengths and base, CST_CNT */
+    put(o, 1, 4);             /* GPE0_BLK_LEN: 16 events */
+    put_zero(o, 3);           /* GPE1_BLK_LEN, GPE1_BASE, CST_CNT */
     put(o, 2, 0xFFFF);        /* no C2 */
     put(o, 2, 0xFFFF);        /* no C3 */
     put_zero(o, 8);           /* flush size and stride, duty, day and month alarm */
     put(o, 1, 0x32);          /* century in CMOS */
     put(o, 2, BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA);
     put(o, 1, 0);
-    put(o, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_TMR_32 | FADT_RESET_REG);
+    put(o, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_TMR_32 | FADT_RESET_REG);
     put_gas(o, 8, 1, 0xCF9);
     put(o, 1, 6);             /* reset value */
     put_zero(o, 3);
@@ -155,7 +156,8 @@ static u64 build_fadt(struct out *o, u64 facs, u64 dsdt)
     put_zero(o, 12);
     put_zero(o, 12);
     put_gas(o, 32, 3, PM_TMR_PORT);
-    put_zero(o, 24);
+    put_gas(o, 32, 1, PM_GPE0_PORT);
+    put_zero(o, 12);
     return table_end(o, start);
 }
 
@@ -210,15 +212,28 @@ static u64 build_madt(struct out *o, const struct acpi_cfg *cfg)
 static u64 build_hpet(struct out *o, u64 spa)
 {
     size_t start = table_begin(o, "HPET", 1);
-    put(o, 4, 0x10228201); /* as the capability register: 3 comparators, 64-bit, legacy replacement */
+    put(o, 4, HPET_ID);
     put(o, 1, 0);
     put(o, 1, 64);
     put(o, 1, 0);
     put(o, 1, 0);
     put(o, 8, spa);
     put(o, 1, 0);
-    put(o, 2, 0x1000);
+    put(o, 2, HPET_HZ / 100000); /* shortest period without lost interrupts: 10 us */
     put(o, 1, 0);
+    return table_end(o, start);
+}
+
+/* Memory-mapped configuration space: all buses of segment 0 [PCI FW 3.0 4.1.2]. */
+static u64 build_mcfg(struct out *o, u64 spa)
+{
+    size_t start = table_begin(o, "MCFG", 1);
+    put_zero(o, 8);
+    put(o, 8, spa);
+    put(o, 2, 0);
+    put(o, 1, 0);
+    put(o, 1, 0xFF);
+    put_zero(o, 4);
     return table_end(o, start);
 }
 
@@ -241,13 +256,13 @@ static void build_rsdp(struct out *o, u64 rsdt, u64 xsdt)
 
 size_t acpi_size(const struct acpi_cfg *cfg)
 {
-    return 1024 + (size_t)cfg->cpus * 16;
+    return 1024 + sizeof(dsdt_aml_code) + (size_t)cfg->cpus * 16;
 }
 
 size_t acpi_build(const struct acpi_cfg *cfg, void *buf, size_t size, size_t *rsdp_len)
 {
     struct out o = { .buf = buf, .size = size, .load = cfg->load_spa };
-    u64 tables[3];
+    u64 tables[4];
     unsigned n = 0;
     if (!cfg->cpus || cfg->cpus > 4096 || cfg->load_spa % 64 || cfg->load_spa + size > 1ull << 32)
         return 0;
@@ -258,6 +273,8 @@ size_t acpi_build(const struct acpi_cfg *cfg, void *buf, size_t size, size_t *rs
     tables[n++] = build_madt(&o, cfg);
     if (cfg->hpet_spa)
         tables[n++] = build_hpet(&o, cfg->hpet_spa);
+    if (cfg->mcfg_spa)
+        tables[n++] = build_mcfg(&o, cfg->mcfg_spa);
     size_t start = table_begin(&o, "RSDT", 1);
     for (unsigned i = 0; i < n; i++)
         put(&o, 4, tables[i]);

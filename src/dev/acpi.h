@@ -15,6 +15,7 @@ struct acpi_cfg {
     u8 ioapic_id;
     u32 ioapic_spa;       /* 0: FEC00000h */
     u64 hpet_spa;         /* 0: no HPET */
+    u64 mcfg_spa;         /* 0: no memory-mapped PCI configuration space */
 };
 
 /* Returns the bytes used, or 0 when `size` is too small or cfg makes no sense. The RSDP is at offset 0. The first

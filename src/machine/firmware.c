@@ -43,7 +43,10 @@ static void put_bda(struct svmemu *m)
 
 static enum svmemu_status put_acpi(struct svmemu *m)
 {
-    const struct acpi_cfg cfg = { .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = (u8)m->vcpus };
+    const struct acpi_cfg cfg = {
+        .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = (u8)m->vcpus, .hpet_spa = HPET_SPA,
+        .mcfg_spa = PCI_ECAM_SPA,
+    };
     size_t rsdp;
     u8 *buf = calloc(1, ACPI_SPACE);
     if (!buf)

@@ -9,6 +9,7 @@
 #include "apic/ioapic.h"
 #include "apic/pic.h"
 #include "cpu/cpuid.h"
+#include "dev/hpet.h"
 #include "dev/i440fx.h"
 #include "dev/kbc.h"
 #include "dev/pci.h"
@@ -38,7 +39,9 @@ struct pc {
     struct pci_bus pci;
     struct i440fx host;
     struct piix piix;
-    u16 isa_levels, pirq_levels; /* of the ISA lines, by who drives them */
+    struct hpet hpet;
+    u16 isa_levels, pirq_levels, hpet_levels; /* of the ISA lines, by who drives them */
+    bool hpet_legacy; /* the HPET has the lines of PIT and RTC */
 };
 
 struct user_range { /* ops of a caller's region; the bus keeps pointers to it */

@@ -21,7 +21,8 @@ static void pic_int(void *ctx, unsigned n, bool level)
 /* ISA lines go to both controllers; the timer's line 0 is pin 2 of the I/O APIC, as the MADT's override says. */
 static void isa_line_changed(struct pc *p, unsigned n)
 {
-    bool level = (p->isa_levels | p->pirq_levels) >> n & 1;
+    bool replaced = p->hpet_legacy && (n == 0 || n == 8);
+    bool level = (replaced ? p->hpet_levels : p->isa_levels | p->pirq_levels) >> n & 1;
     pic_set_irq(&p->pic, n, level);
     ioapic_set_pin(&p->ioapic, n == 0 ? 2 : n, level);
 }
@@ -43,6 +44,26 @@ static void routed_irq(void *ctx, unsigned n, bool level)
     struct pc *p = ctx;
     set_bit(&p->pirq_levels, n, level);
     isa_line_changed(p, n);
+}
+
+static void hpet_irq(void *ctx, unsigned n, bool level)
+{
+    struct pc *p = ctx;
+    set_bit(&p->hpet_levels, n, level);
+    isa_line_changed(p, n);
+}
+
+static void hpet_pin(void *ctx, unsigned pin, bool level)
+{
+    ioapic_set_pin(&((struct pc *)ctx)->ioapic, pin, level);
+}
+
+static void hpet_legacy(void *ctx, bool on)
+{
+    struct pc *p = ctx;
+    p->hpet_legacy = on;
+    isa_line_changed(p, 0);
+    isa_line_changed(p, 8);
 }
 
 /* PIRQ A-D are pins 16-19 of the I/O APIC and, where the router says so, an ISA line. */
@@ -125,6 +146,7 @@ bool pc_create(struct svmemu *m)
         .debug_char = debug_char,
     };
     const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true };
+    const struct hpet_out hout = { .ctx = p, .pin = hpet_pin, .legacy_irq = hpet_irq, .legacy_mode = hpet_legacy };
     const struct pci_out pout = { .ctx = m, .intx = pirq, .reset = reset_from_chipset };
     if (!p)
         return false;
@@ -135,7 +157,7 @@ bool pc_create(struct svmemu *m)
         !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
         !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
         !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout) || !pci_init(&p->pci, m->bus, &pout) ||
-        !i440fx_init(&p->host, &p->pci, m->bus))
+        !i440fx_init(&p->host, &p->pci, m->bus) || !hpet_init(&p->hpet, m->bus, &m->clock, &hout))
         return false;
     pmtimer_init(&p->pm, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m);
     piix_init(&p->piix, &p->pci, &pmtimer_ops, &p->pm, routed_irq, p);
@@ -157,6 +179,7 @@ void pc_reset(struct svmemu *m)
     pmtimer_reset(&p->pm);
     sysport_reset(&p->sys);
     pci_reset(&p->pci);
+    hpet_reset(&p->hpet);
 }
 
 enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
@@ -166,6 +189,19 @@ enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
     if (line > 15)
         return machine_fail(m, SVMEMU_ARGUMENT, "interrupt line %u: there are 0 to 15", line);
     isa_irq(m->pc, line, level);
+    return SVMEMU_OK;
+}
+
+enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button)
+{
+    if (!m->pc)
+        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no power management");
+    if (button == SVMEMU_BUTTON_POWER)
+        pmtimer_power_button(&m->pc->pm);
+    else if (button == SVMEMU_BUTTON_SLEEP)
+        pmtimer_sleep_button(&m->pc->pm);
+    else
+        return machine_fail(m, SVMEMU_ARGUMENT, "button %u does not exist", (unsigned)button);
     return SVMEMU_OK;
 }
 
