@@ -88,6 +88,12 @@ if(TARGET guests AND TARGET svmemu)
             ${svmemu_guest_dir}/${name}.elf ${PROJECT_SOURCE_DIR}/tests/guest/expect/${name}.txt)
         set_tests_properties(guest.${name} PROPERTIES LABELS "guest;svm" TIMEOUT 120)
     endforeach()
+    add_test(NAME guest.firmware COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/firmware.sh $<TARGET_FILE:svmemu>
+        ${PROJECT_BINARY_DIR}/firmware)
+    set_tests_properties(guest.firmware PROPERTIES LABELS guest TIMEOUT 300 SKIP_RETURN_CODE 77)
+    if(SVMEMU_OFFLINE)
+        set_tests_properties(guest.firmware PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+    endif()
     if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh)
         add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)

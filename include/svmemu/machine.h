@@ -32,6 +32,7 @@ struct svmemu_diag {
 enum {
     SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, PCI, HPET, ACPI */
     SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: the test device at port F4h */
+    SVMEMU_FIRMWARE_DEBUG = 1 << 2, /**< with SVMEMU_PC: port 402h prints characters as E9h does; SeaBIOS writes its log there */
 };
 
 /** How to build a machine. Zero-initialise, then set what matters; zero means the default. */
@@ -40,7 +41,7 @@ struct svmemu_config {
     bool no_memory;    /**< no RAM at all: map your own with svmemu_map_ram() */
     unsigned vcpus;    /**< 1 to 64, default 1 */
     const char *cpu;   /**< profile, default "zen3" */
-    unsigned flags;    /**< SVMEMU_PC, SVMEMU_EXIT_PORT */
+    unsigned flags;    /**< SVMEMU_PC, SVMEMU_EXIT_PORT, SVMEMU_FIRMWARE_DEBUG */
     uint64_t seed;     /**< of RDRAND and RDSEED */
     int64_t epoch;     /**< RTC's start, seconds since 1970; default 2024-01-01 */
     void *ctx;         /**< first argument of the callbacks */
@@ -97,6 +98,9 @@ SVMEMU_API enum svmemu_status svmemu_load_file(struct svmemu *m, const char *pat
 /** The same from memory; `name` is for messages and command lines. */
 SVMEMU_API enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len,
                                                  const struct svmemu_load *load);
+/** A firmware image of 64 KiB to 16 MiB, a multiple of 64 KiB (PC only): it stands below 4 GiB, its end below 1 MiB too. The machine
+ * is reset and starts at the reset vector; so does every later svmemu_reset(). Only once in a machine's life. */
+SVMEMU_API enum svmemu_status svmemu_load_firmware(struct svmemu *m, const char *path);
 /**@}*/
 
 /** @name Running */

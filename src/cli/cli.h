@@ -25,7 +25,8 @@ struct options {
     struct svmemu_config machine;
     struct svmemu_load load;
     struct svmemu_module modules[MAX_MODULES];
-    const char *guest;
+    const char *guest;   /* NULL: the firmware starts alone */
+    const char *firmware;
     char *cmdline;       /* --cmdline and the arguments after --, owned */
     uint64_t max_insns, max_cycles;
     double timeout;

@@ -10,6 +10,7 @@
 void print_help(FILE *f)
 {
     fputs("usage: svmemu run [options] GUEST [-- guest arguments]\n"
+          "       svmemu run [options] --firmware FILE\n"
           "       svmemu cpus [--missing]\n"
           "       svmemu version | --help\n\n"
           "  -m, --memory SIZE        RAM, with K, M or G (128M)\n"
@@ -27,6 +28,8 @@ void print_help(FILE *f)
           "      --stats[=json]       print counts at the end, to standard error\n"
           "      --state-hash         print a hash of registers, memory and time at the end\n"
           "      --engine NAME        full, generic (no specialised handlers) or step (no blocks): same results\n"
+          "      --firmware FILE      start a firmware image at the reset vector\n"
+          "      --firmware-debug     port 402h prints what firmware writes there\n"
           "      --no-exit-port       no test device at port F4h\n"
           "      --no-reboot          end when the guest asks for a reset\n"
           "\nOn a terminal Ctrl-A x ends, Ctrl-A h lists the other keys. Exit statuses: see svmemu(1).\n",
@@ -90,7 +93,7 @@ static bool add_module(struct options *o, char *text, bool first)
 }
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_STATS, OPT_NOPORT,
-       OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE };
+       OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG };
 
 static bool append(struct options *o, const char *text)
 {
@@ -144,6 +147,8 @@ static bool one(struct options *o, int c)
         o->stats = optarg && !strcmp(optarg, "json") ? STATS_JSON : STATS_TEXT;
         return true;
     case OPT_NOPORT: o->machine.flags &= ~(unsigned)SVMEMU_EXIT_PORT; return true;
+    case OPT_FIRMWARE: o->firmware = optarg; return true;
+    case OPT_FWDEBUG: o->machine.flags |= SVMEMU_FIRMWARE_DEBUG; return true;
     case OPT_NOREBOOT: o->no_reboot = true; return true;
     default: return false; /* getopt has printed why */
     }
@@ -157,7 +162,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         { "max-cycles", 1, NULL, OPT_CYCLES }, { "timeout", 1, NULL, OPT_TIMEOUT }, { "trace", 0, NULL, OPT_TRACE },
         { "trace-exits", 0, NULL, OPT_EXITS }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
         { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED },
-        { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "firmware", 1, NULL, OPT_FIRMWARE },
+        { "firmware-debug", 0, NULL, OPT_FWDEBUG }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
     };
     int c;
     *o = (struct options){ .max_insns = SVMEMU_NO_LIMIT, .max_cycles = SVMEMU_NO_LIMIT };
@@ -173,6 +179,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         if (!one(o, c))
             return false;
     }
+    if (o->firmware)
+        return optind >= argc || bad("a firmware starts alone, without \"%s\"", argv[optind]);
     if (optind >= argc)
         return bad("%s", "no guest was given; see svmemu --help");
     o->guest = argv[optind++];

@@ -114,8 +114,9 @@ static int run_loaded(struct session *s)
         r = run_pieces(s, &stop);
         if (r != SVMEMU_OK || stop.reason != SVMEMU_STOP_RESET || s->o->no_reboot)
             break;
-        svmemu_reset(s->m);
-        r = svmemu_load_file(s->m, s->o->guest, &s->o->load);
+        svmemu_reset(s->m); /* which is all that a firmware needs */
+        if (!s->o->firmware)
+            r = svmemu_load_file(s->m, s->o->guest, &s->o->load);
         if (r != SVMEMU_OK)
             break;
     }
@@ -149,7 +150,7 @@ int run_guest(struct options *o)
                 r == SVMEMU_PROFILE ? o->machine.cpu : "");
         return EXIT_USAGE;
     }
-    r = svmemu_load_file(s.m, o->guest, &o->load);
+    r = o->firmware ? svmemu_load_firmware(s.m, o->firmware) : svmemu_load_file(s.m, o->guest, &o->load);
     if (r != SVMEMU_OK) {
         fprintf(stderr, "svmemu: %s\n", *svmemu_last_error(s.m) ? svmemu_last_error(s.m) : svmemu_status_text(r));
         svmemu_destroy(s.m);

@@ -62,6 +62,8 @@ void piix_init(struct piix *x, struct pci_bus *p, const struct mmio_ops *pm_ops,
     pci_register(&x->pm, PCI_STATUS, 2, 0x0280, 0);
     pci_register(&x->pm, PCI_PIN, 1, 1, 0);
     pci_register(&x->pm, PIIX_PMBA, 4, 1, 0xFFC0);
+    /* DEVACTB: a write to port B2h raises no SMI here; APMC_EN set says that firmware has nothing to install for it. */
+    pci_register(&x->pm, 0x58, 4, 0x02000000, 0);
     pci_register(&x->pm, PIIX_PMREGMISC, 1, 0, 1);
     pci_register(&x->pm, 0x90, 4, 1, 0xFFF0); /* SMBus base and host configuration: kept, no SMBus behind */
     pci_register(&x->pm, 0xD2, 1, 0, 0x0F);

@@ -157,6 +157,8 @@ bool sysport_init(struct sysport *d, struct bus *b, struct clock *c, struct pit 
     if (cfg->debug_port)
         ok = ok && bus_add_ports(b, 0xE9, 1, &e9_ops, d, "port E9h") &&
              bus_add_ports(b, 0x8900, 1, &shutdown_ops, d, "shutdown");
+    if (cfg->firmware_debug)
+        ok = ok && bus_add_ports(b, 0x402, 1, &e9_ops, d, "port 402h");
     if (cfg->exit_port)
         ok = ok && bus_add_ports(b, 0xF4, 4, &exit_ops, d, "exit port") &&
              bus_add_ports(b, 0xE0, 4, &latch_ops, d, "test latch") &&

@@ -28,6 +28,7 @@ struct sysport_out {
 struct sysport_cfg {
     bool exit_port;      /* F4h, E0h-E3h and 2000h-2017h exist */
     bool debug_port;     /* E9h and 8900h exist */
+    bool firmware_debug; /* 402h exists and prints as E9h does */
 };
 
 struct sysport {

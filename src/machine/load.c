@@ -191,3 +191,27 @@ enum svmemu_status svmemu_load_file(struct svmemu *m, const char *path, const st
     free(b.data);
     return s;
 }
+
+enum svmemu_status svmemu_load_firmware(struct svmemu *m, const char *path)
+{
+    struct phys_page page;
+    struct blob b;
+    if (!m->pc)
+        return machine_fail(m, SVMEMU_UNSUPPORTED, "firmware needs the PC platform");
+    if (m->pc->host.rom)
+        return machine_fail(m, SVMEMU_ARGUMENT, "the machine has a firmware image already");
+    enum svmemu_status s = read_file(m, path, &b);
+    if (s != SVMEMU_OK)
+        return s;
+    u64 spa = HIGH_RAM_BASE - b.size;
+    if (!b.size || (b.size & 0xFFFF) || b.size > FIRMWARE_IMAGE_MAX)
+        s = machine_fail(m, SVMEMU_FORMAT, "%.200s: %zu bytes; a firmware image has 64 KiB to 16 MiB, a multiple of 64 KiB", path, b.size);
+    else if (!bus_add_rom(m->bus, spa, b.size, b.data, b.size, "firmware") || !phys_lookup(&m->view, (struct spa){ spa }, &page))
+        s = machine_fail(m, SVMEMU_MEMORY, "%.200s: no room for it below 4 GiB", path);
+    else
+        i440fx_set_rom(&m->pc->host, page.host, (u32)b.size);
+    free(b.data);
+    if (s == SVMEMU_OK)
+        svmemu_reset(m);
+    return s;
+}

@@ -21,6 +21,8 @@ struct blob {
 /* More than any kernel unpacks to; a small file must not take all the host's memory. */
 #define UNPACK_MAX (1ull << 30)
 
+#define FIRMWARE_IMAGE_MAX (16u << 20) /* from FF000000h: above the APICs */
+
 struct loader {
     struct svmemu *m;
     const char *name;

@@ -145,7 +145,8 @@ bool pc_create(struct svmemu *m)
         .ctx = m, .set_a20 = a20_from_port, .reset = reset_from_port, .exit_value = exit_value, .power_off = port_power_off,
         .debug_char = debug_char,
     };
-    const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true };
+    const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true,
+                                       .firmware_debug = m->cfg.flags & SVMEMU_FIRMWARE_DEBUG };
     const struct hpet_out hout = { .ctx = p, .pin = hpet_pin, .legacy_irq = hpet_irq, .legacy_mode = hpet_legacy };
     const struct pci_out pout = { .ctx = m, .intx = pirq, .reset = reset_from_chipset };
     if (!p)

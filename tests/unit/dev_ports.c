@@ -36,7 +36,7 @@ static void setup(struct fixture *f)
     clock_init(&f->clock, 1000000000, 1000000000);
     struct kbc_out ko = { f, on_a20, on_kbc_reset };
     struct sysport_out so = { .ctx = f, .set_a20 = on_a20, .reset = on_reset, .exit_value = on_exit_value, .power_off = on_off };
-    struct sysport_cfg cfg = { true, true };
+    struct sysport_cfg cfg = { .exit_port = true, .debug_port = true, .firmware_debug = true };
     assert_true(pit_init(&f->pit, f->bus, &f->clock, (struct irq_line){ 0 }));
     assert_true(kbc_init(&f->kbc, f->bus, (struct irq_line){ on_irq, &f->irq1, 1 }, (struct irq_line){ 0 }, &ko));
     assert_true(sysport_init(&f->sys, f->bus, &f->clock, &f->pit, &cfg, &so));
@@ -88,6 +88,7 @@ static void odd_ports(void **state)
         out(&f, 0x8900, 1, (u8)*p);
     assert_int_equal(f.off, 1);
     assert_int_equal(in(&f, 0xE9, 1), 0xE9);
+    assert_int_equal(in(&f, 0x402, 1), 0xE9);
     assert_int_equal(in(&f, 0x61, 1), 0x20); /* OUT 2 high */
     f.clock.now = 16000 * TICKS_PER_CYCLE;
     assert_int_equal(in(&f, 0x61, 1), 0x30); /* refresh */
