@@ -49,7 +49,7 @@ struct svmemu_config {
     void (*debug)(void *ctx, uint8_t byte);  /**< ... through port E9h */
     void (*diag)(void *ctx, const struct svmemu_diag *d);
     /* For tests of the library: same results, other paths. */
-    bool blocks_off, generic_only;
+    bool blocks_off, generic_only, fast_off;
 };
 
 /** Creates a machine after RESET. */

@@ -27,7 +27,8 @@ void print_help(FILE *f)
           "      --trace-exits        print each VMRUN and #VMEXIT\n"
           "      --stats[=json]       print counts at the end, to standard error\n"
           "      --state-hash         print a hash of registers, memory and time at the end\n"
-          "      --engine NAME        full, generic (no specialised handlers) or step (no blocks): same results\n"
+          "      --engine NAME        full, generic (no specialised handlers), step (no blocks) or walk (no fast\n"
+          "                           translations): same results\n"
           "      --firmware FILE      start a firmware image at the reset vector\n"
           "      --firmware-debug     port 402h prints what firmware writes there\n"
           "      --no-exit-port       no test device at port F4h\n"
@@ -135,8 +136,9 @@ static bool one(struct options *o, int c)
     case OPT_ENGINE:
         o->machine.generic_only = !strcmp(optarg, "generic");
         o->machine.blocks_off = !strcmp(optarg, "step");
-        return o->machine.generic_only || o->machine.blocks_off || !strcmp(optarg, "full") ||
-               bad("--engine %s: only full, generic and step are known", optarg);
+        o->machine.fast_off = !strcmp(optarg, "walk");
+        return o->machine.generic_only || o->machine.blocks_off || o->machine.fast_off || !strcmp(optarg, "full") ||
+               bad("--engine %s: only full, generic, step and walk are known", optarg);
     case OPT_SEED: return number("seed", optarg, 0, UINT64_MAX, &o->machine.seed);
     case OPT_TIMEOUT: return seconds(optarg, &o->timeout);
     case OPT_TRACE: o->trace = true; return true;

@@ -70,6 +70,7 @@ struct vcpu {
     struct cpu_state st;      /* first: handlers address gpr[] from the vCPU pointer */
     struct flags fl;          /* lazy arithmetic flags; st.rflags holds all others */
     i64 budget;               /* (ticks left << 24) | instructions done, see exec/exec.h */
+    i64 slack;                /* ticks by which the slice's deadline lies behind the budget's end: a limit on instructions cut the budget */
     u64 next_rip;             /* RIP after the running instruction; branches overwrite it */
     u32 attn, pending;
     struct event ev;
@@ -196,6 +197,9 @@ void stack_commit(struct vcpu *c, u64 rsp); /* writes RSP/ESP/SP by the stack's 
 bool cpu_jump(struct vcpu *c, u64 target, unsigned osz); /* near: cut to osz, limit/canonical check (#GP), sets next_rip */
 void cpu_update_mode(struct vcpu *c);   /* after CR0/CR4/EFER/CS/CPL/VM/asid changes: MMU context, attn |= ATTN_MODE */
 void cpu_sync(struct vcpu *c);          /* folds lazy flags and counts into st; call before looking from outside exec */
+/* Between two elements of a REP: ticks to the slice's deadline. A limit on instructions does not count, or it would change where the REP is
+ * left and, if it overwrites its own bytes, what it does. */
+static inline i64 cpu_ticks_left(const struct vcpu *c) { return (c->budget >> 24) + c->slack; }
 void cpu_charge(struct vcpu *c, u64 ticks); /* dynamic cost of the running instruction */
 void cpu_charge_class(struct vcpu *c, enum timing_class id); /* cost of what no instruction row names: #VMEXIT, event delivery */
 void cpu_reset(struct vcpu *c, bool init);  /* RESET (false) or INIT (true) */

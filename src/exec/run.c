@@ -21,10 +21,11 @@ void exec_fold(struct vcpu *c)
     c->clock->now = c->ticks;
 }
 
-static void begin_slice(struct vcpu *c, u64 ticks)
+static void begin_slice(struct vcpu *c, u64 ticks, u64 deadline)
 {
     c->exec->slice_ticks = (i64)ticks;
     c->budget = (i64)(ticks << BUDGET_SHIFT);
+    c->slack = (i64)(deadline - ticks);
 }
 
 /* Priority at an instruction boundary, highest first [APM2 8.5]: the first row whose event is due and not held wins. */
@@ -386,7 +387,7 @@ enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u6
     u64 first = c->insns;
     enum exec_stop why;
     c->attn |= ATTN_MODE;
-    begin_slice(c, 0);
+    begin_slice(c, 0, 0);
     for (;;) {
         exec_fold(c);
         u64 done = c->insns - first;
@@ -403,7 +404,7 @@ enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u6
         }
         u64 room = until_ticks - c->ticks, cap = max_insns - done;
         cap = cap > SLICE_MAX_TICKS / TIMING_MIN_TICKS ? SLICE_MAX_TICKS : cap * TIMING_MIN_TICKS;
-        begin_slice(c, room < cap ? room : cap);
+        begin_slice(c, room < cap ? room : cap, room);
         if (c->st.activity == ACT_SHUTDOWN) {
             why = EXEC_SHUTDOWN;
             break;

@@ -6,7 +6,7 @@
  * element at which the budget runs out, so where an event is taken does not depend on it. */
 #include "isa/isa.h"
 
-enum { STR_TICKS = 64, BUDGET_SHIFT = 24 }; /* one cycle an element; budget counts ticks above bit 24 */
+enum { STR_TICKS = 64 }; /* one cycle an element */
 
 struct str {
     struct vcpu *c;
@@ -58,7 +58,7 @@ static void str_step(const struct str *s, u64 n, bool src, bool dst)
 static bool str_yield(const struct str *s)
 {
     struct vcpu *c = s->c;
-    if (LIKELY(c->budget >= 0 && !(c->pending & ~s->held) && !(c->st.rflags & FL_TF)))
+    if (LIKELY(cpu_ticks_left(c) >= 0 && !(c->pending & ~s->held) && !(c->st.rflags & FL_TF)))
         return false;
     c->next_rip = c->st.rip;
     c->attn |= ATTN_BUDGET;
@@ -69,7 +69,8 @@ static bool str_yield(const struct str *s)
 /* How many elements a span may have at most: count, budget, and no wrap of an index register's address size. */
 static u64 span_max(const struct str *s, u64 count, u64 off)
 {
-    u64 left = s->c->budget >= 0 ? (u64)s->c->budget >> BUDGET_SHIFT : 0, by_time = left / STR_TICKS + 1;
+    i64 left = cpu_ticks_left(s->c);
+    u64 by_time = left >= 0 ? (u64)left / STR_TICKS + 1 : 1;
     u64 n = count < by_time ? count : by_time;
     u64 top = width_mask(s->asz) - off, room = s->down ? off / s->w + 1 : top / s->w + (top % s->w == s->w - 1);
     if (n > room)

@@ -213,6 +213,7 @@ static bool create_vcpu(struct svmemu *m, unsigned i)
     c->st.rng = (m->cfg.seed ^ 0x9E3779B97F4A7C15ull) + i * 0xBF58476D1CE4E5B9ull;
     if (!mmu_init(&c->mmu, &c->view, 0))
         return false;
+    c->mmu.fast_off = m->cfg.fast_off;
     c->svm = svm_alloc();
     return c->svm && exec_add_vcpu(m->exec, c);
 }

@@ -20,6 +20,8 @@ compare() { # name step? arguments...
     generic=$(hash_of generic "$@")
     [ -n "$full" ] || { echo "$name: no hash" >&2; cat "$output.err" >&2; exit 1; }
     [ "$full" = "$generic" ] || { echo "$name: full $full, generic $generic" >&2; exit 1; }
+    walk=$(hash_of walk "$@")
+    [ "$full" = "$walk" ] || { echo "$name: full $full, without fast translations $walk" >&2; exit 1; }
     if [ "$step" = yes ]; then
         single=$(hash_of step "$@")
         [ "$full" = "$single" ] || { echo "$name: full $full, step $single" >&2; exit 1; }
