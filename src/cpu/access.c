@@ -61,11 +61,11 @@ bool seg_linear(struct vcpu *c, unsigned seg, u64 off, unsigned len, unsigned ac
     return LIKELY(!vec) || cpu_raise_err(c, vec, 0);
 }
 
-/* ---- alignment and data breakpoints; both keep the fast table of the context empty (mmu.slow_all) ---- */
+/* ---- alignment and data breakpoints; both keep the fast table of the context empty (mmu_looks) ---- */
 
 static bool align_bad(const struct vcpu *c, u64 lin, unsigned width)
 {
-    return c->st.cpl == 3 && (lin & (width - 1)) && (c->st.cr0 & CR0_AM) && (c->st.rflags & FL_AC);
+    return (lin & (width - 1)) && mmu_align_checked(&c->mmu);
 }
 
 /* [APM2 13.1.4]: any overlap of the access with an enabled DR's naturally aligned range is reported after the instruction. */
@@ -332,7 +332,7 @@ bool mem_probe_write(struct vcpu *c, unsigned seg, u64 off, unsigned len)
 u8 *mem_span(struct vcpu *c, unsigned seg, u64 off, unsigned width, bool down, unsigned acc, u64 *count)
 {
     u64 lin, n = *count;
-    if (c->mmu.slow_all || (c->st.dr7 & 0xFF) || seg_check(c, seg, off, width, acc, &lin))
+    if (mmu_looks(&c->mmu) || seg_check(c, seg, off, width, acc, &lin))
         return NULL;
     unsigned in_page = (unsigned)(lin & PAGE_MASK);
     if (in_page + width > PAGE_SIZE)

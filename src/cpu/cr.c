@@ -26,7 +26,7 @@ void cpu_update_mmu(struct vcpu *c)
     r->hpat = nested ? c->nest.hpat : 0;
     r->gmet = nested && c->nest.gmet;
     r->rogpt = nested && c->nest.rogpt;
-    c->mmu.slow_all = (c->st.dr7 & 0xFF) || ((c->st.cr0 & CR0_AM) && (c->st.rflags & FL_AC));
+    c->mmu.slow_all = c->st.dr7 & 0xFF;
     mmu_context(&c->mmu);
 }
 

@@ -128,10 +128,8 @@ u32 exec_mode_key(const struct vcpu *c)
             seg_flat(&c->st.seg[SEG_SS], false) && (c->st.seg[SEG_SS].attr & ATTR_DB))
             k |= MODEKEY_FLAT_DATA;
     }
-    if ((c->st.cr0 & CR0_AM) && (c->st.rflags & FL_AC) && c->st.cpl == 3)
-        k &= ~MODEKEY_FLAT_DATA; /* alignment checks: generic accessors only */
-    if (c->st.dr7 & 0xFF)
-        k &= ~MODEKEY_FLAT_DATA; /* data breakpoints */
+    if (mmu_looks(&c->mmu)) /* generic accessors only */
+        k &= ~MODEKEY_FLAT_DATA;
     return k;
 }
 

@@ -167,6 +167,12 @@ static inline void charge_walks(struct vcpu *c)
     }
 }
 
+/* Physical interrupts are let in: by the guest's IF, or by the host's under V_INTR_MASKING. [APM2 15.21.1] */
+static inline bool intr_enabled(const struct vcpu *c)
+{
+    return c->guest && c->v_intr_masking ? c->host_if : (c->st.rflags & FL_IF) != 0;
+}
+
 /* Is there something to look at between two instructions? An interrupt that IF holds back is not: what lets it in ends the block. */
 static inline bool event_due(const struct vcpu *c)
 {
@@ -174,7 +180,7 @@ static inline bool event_due(const struct vcpu *c)
         return false;
     if (c->pending & ~(u32)PEND_INTR)
         return true;
-    return c->guest && c->v_intr_masking ? c->host_if : (c->st.rflags & FL_IF) != 0;
+    return intr_enabled(c);
 }
 
 /* deliver.c */

@@ -28,13 +28,6 @@ static void begin_slice(struct vcpu *c, u64 ticks, u64 deadline)
     c->slack = (i64)(deadline - ticks);
 }
 
-/* Priority at an instruction boundary, highest first [APM2 8.5]: the first row whose event is due and not held wins. */
-static bool intr_enabled(const struct vcpu *c)
-{
-    bool iflag = c->guest && c->v_intr_masking ? c->host_if : (c->st.rflags & FL_IF) != 0;
-    return iflag;
-}
-
 static void wake(struct vcpu *c)
 {
     if (c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT)
@@ -179,7 +172,8 @@ static bool take_smi(struct vcpu *c)
     return true;
 }
 
-/* One look at what is pending. True when something was taken (state changed); c->ev may hold EV_STOP. */
+/* Priority at an instruction boundary, highest first [APM2 8.5]: the first row whose event is due and not held wins.
+ * One look at what is pending. True when something was taken (state changed); c->ev may hold EV_STOP. */
 static bool decide(struct vcpu *c)
 {
     static const struct {

@@ -143,7 +143,6 @@ SYS(mov_to_dr)
     case 7: c->st.dr7 = (v & 0xFFFF23FF) | 0x400; break;
     default: c->st.dr[n] = v; break;
     }
-    mmu_purge_derived(&c->mmu); /* a page under a breakpoint is never a fast one */
     cpu_update_mode(c);
     return true;
 }

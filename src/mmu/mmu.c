@@ -74,7 +74,7 @@ static u64 key_rest(const struct mmu *m, u16 pcid)
 static u64 key_ring(const struct mmu *m)
 {
     bool user = m->r.cpl == 3;
-    return (u64)user << 28 | (u64)(!user && (m->r.cr4 & CR4_BIT_SMAP) && !m->r.ac) << 29;
+    return (u64)user << 28 | (u64)(!user && (m->r.cr4 & CR4_BIT_SMAP) && !m->r.ac) << 29 | (u64)mmu_align_checked(m) << 43;
 }
 
 void mmu_ring(struct mmu *m)
@@ -165,7 +165,7 @@ static inline bool place(const struct mmu *m, u64 spa, u8 memtype, struct mmu_xl
 
 static inline bool may_copy(const struct mmu *m, unsigned acc)
 {
-    return !m->fast_off && !m->slow_all && !acc_fetch(acc) && !((acc & ACC_SYS) && m->r.cpl == 3);
+    return !m->fast_off && !mmu_looks(m) && !acc_fetch(acc) && !((acc & ACC_SYS) && m->r.cpl == 3);
 }
 
 static bool finish(struct mmu *m, struct tlb_entry *e, unsigned shift, u64 lin, unsigned acc, struct mmu_xl *out)

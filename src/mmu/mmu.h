@@ -77,8 +77,7 @@ struct mmu {
     struct fast_pool *pool;     /* fast tables, owned */
     u64 pdpte[4];               /* legacy PAE PDPTEs of the current address space */
     bool fast_off;              /* testing: fast cache never filled */
-    bool slow_all;              /* set by cpu while every data access must be looked at (alignment check, data breakpoints): the context's
-                                 * table stays empty; call mmu_context() after a change */
+    bool slow_all;              /* set by cpu while breakpoints are enabled; see mmu_looks(). Call mmu_context() after a change */
     /* charged by walks, taken and cleared by exec after each slow path */
     u32 walk_refs;              /* memory references made by walks since the last look */
     u32 walk_count;             /* architectural TLB misses since the last look */
@@ -88,6 +87,11 @@ struct mmu {
 
 bool mmu_init(struct mmu *m, struct phys_view *view, unsigned tlb_entries /* 0: default 64 Ki */);
 void mmu_free(struct mmu *m);
+
+/* Alignment checking is a matter of user code; kernels set AC for SMAP and must not pay for it. [APM2 8.2.17] */
+static inline bool mmu_align_checked(const struct mmu *m) { return m->r.cpl == 3 && m->r.ac && (m->r.cr0 >> 18 & 1); }
+/* Every data access must be looked at: the context's fast table stays empty. */
+static inline bool mmu_looks(const struct mmu *m) { return m->slow_all || mmu_align_checked(m); }
 
 /* The slot of the current table where a translation of lin would be. */
 static inline struct xlat *mmu_fast_slot(const struct mmu *m, u64 lin) { return &m->fast[lin >> PAGE_SHIFT & (FAST_SIZE - 1)]; }

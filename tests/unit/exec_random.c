@@ -317,7 +317,7 @@ static void set_up(struct svmemu *m, enum kind k, const struct start *s)
     svmemu_reset(m);
     assert_int_equal(svmemu_mem_write(m, 0, image, RAM), SVMEMU_OK);
     load_segments(st, k);
-    st->cr0 = CR0_ET | (k == REAL ? 0 : CR0_PE) | (l || (k != REAL && s->gpr[0] & 1) ? CR0_PG : 0);
+    st->cr0 = CR0_ET | (s->gpr[1] & 1 ? CR0_AM : 0) | (k == REAL ? 0 : CR0_PE) | (l ? CR0_PG : 0);
     st->cr3 = l ? PML4 : 0x2000;
     st->cr4 = s->cr4;
     st->efer = s->efer | (l ? EFER_LME | EFER_LMA | EFER_NXE : 0);
@@ -332,11 +332,6 @@ static void set_up(struct svmemu *m, enum kind k, const struct start *s)
     st->rip = s->rip;
     st->activity = ACT_RUN;
     cpu_set_rflags(c, s->rflags | (k == V86 ? FL_VM : 0));
-    if (!l && (st->cr0 & CR0_PG)) {
-        assert_true(mmu_load_pdptes(&c->mmu, st->cr3) || true);
-        st->cr4 &= ~(u64)CR4_PAE; /* the tables are those of long mode: two-level paging finds nonsense in them, and faults */
-        st->cr0 &= ~(u64)CR0_PG;
-    }
     mmu_flush_all(&c->mmu);
     machine_cpu_changed(c);
 }
