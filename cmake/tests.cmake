@@ -98,6 +98,9 @@ if(TARGET guests AND TARGET svmemu)
         add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)
         set_tests_properties(guest.linux_pvh PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
+        add_test(NAME guest.xen COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/xen.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}/init
+            ${PROJECT_BINARY_DIR}/xen)
+        set_tests_properties(guest.xen PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
         if(SVMEMU_DISPATCH STREQUAL tail)
             add_test(NAME guest.small_stack COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/small_stack.sh $<TARGET_FILE:svmemu>
                 ${svmemu_guest_dir}/bench_alu.elf)
@@ -110,6 +113,7 @@ if(TARGET guests AND TARGET svmemu)
         if(SVMEMU_OFFLINE)
             set_tests_properties(guest.same PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
             set_tests_properties(guest.linux_pvh PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+            set_tests_properties(guest.xen PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
         endif()
     endif()
 endif()

@@ -155,6 +155,13 @@ GETTER(cpuid_override)
     cpuid_query(c, n ? 0x80000001 : 1, 0, w);
     *v = w[3] | (u64)w[2] << 32;
 }
+GETTER(cpuid_7_override)
+{
+    u32 w[4];
+    (void)r, (void)n;
+    cpuid_query(c, 7, 0, w);
+    *v = w[1] | (u64)w[0] << 32;
+}
 SETTER(cpuid_override) /* ignored: a profile's features are fixed */
 {
     UNUSED_ARGS;

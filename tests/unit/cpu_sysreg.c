@@ -136,6 +136,28 @@ static void msrs(void **state)
     fix_free(f);
 }
 
+/* Xen writes XSS wherever CPUID shows XSAVES, and asks for the masks of CPUID's feature words by the family. */
+static void msrs_of_later_parts(void **state)
+{
+    struct fix *f = fix_new("zen3");
+    u32 w[4];
+    (void)state;
+    assert_true(msr_write(&f->c, 0xDA0, 0));
+    assert_int_equal(rd(f, 0xDA0), 0);
+    bad_wrmsr(f, 0xDA0, 1);        /* x87 is no supervisor state */
+    bad_wrmsr(f, 0xDA0, 1 << 11);  /* CET_U: not shown */
+    bad_wrmsr(f, 0xDA0, BIT(63));
+    cpuid_query(&f->c, 7, 0, w);
+    assert_true(w[1] != 0);
+    assert_true(rd(f, 0xC0011002) == ((u64)w[0] << 32 | w[1]));
+    assert_true(msr_write(&f->c, 0xC0011002, rd(f, 0xC0011002)));
+    fix_free(f);
+    f = fix_new("barcelona");
+    bad_wrmsr(f, 0xDA0, 0);
+    bad_wrmsr(f, 0xC0011002, 0);
+    fix_free(f);
+}
+
 static void svm_msrs(void **state)
 {
     struct fix *f = fix_new("zen3");
@@ -289,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_registers), cmocka_unit_test(long_mode), cmocka_unit_test(pae_pdptes), cmocka_unit_test(msrs),
+        cmocka_unit_test(msrs_of_later_parts),
         cmocka_unit_test(svm_msrs), cmocka_unit_test(profiles), cmocka_unit_test(syscall_sysret), cmocka_unit_test(io_permission),
         cmocka_unit_test(register_table),
     };
