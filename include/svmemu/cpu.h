@@ -40,6 +40,32 @@ SVMEMU_API enum svmemu_status svmemu_mem_write(struct svmemu *m, uint64_t addres
 SVMEMU_API enum svmemu_status svmemu_virt_read(struct svmemu *m, unsigned vcpu, uint64_t linear, void *buf, size_t len);
 SVMEMU_API enum svmemu_status svmemu_virt_write(struct svmemu *m, unsigned vcpu, uint64_t linear, const void *buf, size_t len);
 
+/** Why there is no translation. */
+enum svmemu_fault {
+    SVMEMU_FAULT_NONE,
+    SVMEMU_FAULT_PAGE,   /**< \#PF: error code and CR2 */
+    SVMEMU_FAULT_NESTED, /**< nested page fault: EXITINFO1 and EXITINFO2 */
+};
+
+/** What svmemu_translate() found. */
+struct svmemu_translation {
+    enum svmemu_fault fault;
+    uint64_t fault_error;    /**< as pushed, or as EXITINFO1 would have it */
+    uint64_t fault_address;  /**< CR2, or the guest-physical address */
+    uint64_t address;        /**< system-physical; 0 with a fault */
+    uint64_t page_size;      /**< bytes: the smaller of the guest's and the nested page; 0 without paging */
+    bool writable, user, executable; /**< by every level of both walks, before CR0.WP, SMEP, SMAP and keys have their say */
+    bool global;
+    bool memory;             /**< RAM or ROM is there, not a device or nothing */
+    const char *memory_type; /**< static: UC, UC-, WC, WC+, WT, WP, WB or CD: page tables, PAT and MTRRs combined [APM2 7.8.5]; "" with a fault */
+};
+
+/** Translates a linear address by the tables of the vCPU's present mode, nested tables included, without permission checks and without a trace
+ * in page tables or TLB (nor does it look there: a stale TLB entry does not show). Segment bases are not added. Call it between runs or from
+ * a hook of this machine, on its thread.
+ * @return SVMEMU_OK, also when no page is mapped, which `out` tells; SVMEMU_ARGUMENT for a vCPU there is not. */
+SVMEMU_API enum svmemu_status svmemu_translate(struct svmemu *m, unsigned vcpu, uint64_t linear, struct svmemu_translation *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -427,8 +427,8 @@ bool page_before_write(struct bus *b, u32 bpn, unsigned off, unsigned len)
         return true;
     if (f & PGF_ROM)
         return false;
-    if (f & (PGF_CODE | PGF_WATCH) && b->hooks.code_written)
-        b->hooks.code_written(b->hooks.ctx, bpn, off, len);
+    if (f & (PGF_CODE | PGF_MONITOR) && b->hooks.page_written)
+        b->hooks.page_written(b->hooks.ctx, bpn, off, len);
     b->flags[bpn] &= (u8)~PGF_CLEAN;
     return true;
 }

@@ -15,7 +15,7 @@ enum {
     PGF_CODE = 1 << 0,  /* decoded instructions came from it */
     PGF_ROM = 1 << 1,   /* writes are dropped */
     PGF_CLEAN = 1 << 2, /* not written since the last snapshot (write clears it) */
-    PGF_WATCH = 1 << 3, /* a memory hook looks at it */
+    PGF_MONITOR = 1 << 3, /* a vCPU's MONITOR may be armed on a line of it */
 };
 
 struct bus;
@@ -46,10 +46,10 @@ struct phys_page {
     u8 flags;  /* PGF_* at look-up time */
 };
 
-/* Called when something writes to a page that has flags (PGF_CODE, PGF_WATCH); set by exec. Before the bytes change. */
+/* Called when something writes to a page that has flags (PGF_CODE, PGF_MONITOR); set by exec. Before the bytes change. */
 struct bus_hooks {
     void *ctx;
-    void (*code_written)(void *ctx, u32 bpn, unsigned off, unsigned len);
+    void (*page_written)(void *ctx, u32 bpn, unsigned off, unsigned len);
     void (*page_flagged)(void *ctx, u32 bpn); /* first flag set: purge fast-writable entries in every vCPU */
     void (*map_changed)(void *ctx);           /* regions moved: every translation copy must go */
 };

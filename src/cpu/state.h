@@ -54,6 +54,8 @@ struct fpu_state {
 /* Activity of a vCPU. */
 enum { ACT_RUN, ACT_HLT, ACT_MWAIT, ACT_WAIT_SIPI, ACT_SHUTDOWN };
 
+#define MONITOR_LINE 64 /* bytes, as CPUID Fn0000_0005 says */
+
 #define MCE_BANKS 8
 
 struct cpu_state {
@@ -89,6 +91,7 @@ struct cpu_state {
     u32 pkru;
     u64 smbase;
     u64 monitor_addr;    /* armed MONITOR address (spa line), ~0 = none */
+    bool mwait_masked;   /* ACT_MWAIT also ends on an interrupt that is masked (ECX[0]) */
     u64 rng;             /* RDRAND/RDSEED generator state, seeded by the machine */
     struct fpu_state fpu;
 };

@@ -25,9 +25,36 @@ static void lazy_free(void *p, size_t bytes)
 
 #define SLACK_OPS 1024
 
-static void code_written(void *ctx, u32 bpn, unsigned off, unsigned len)
+/* A write to an armed line disarms it and ends the wait for it [APM3 MONITOR, MWAIT]. The page stays flagged until nobody is armed on it. */
+static void monitor_written(struct exec *e, u32 bpn, unsigned off, unsigned len)
 {
-    block_drop_range(ctx, bpn, off, len);
+    struct phys_page p;
+    bool armed = false;
+    for (unsigned i = 0; i < e->nvcpu; i++) {
+        struct vcpu *c = e->vcpu[i];
+        unsigned line = (unsigned)c->st.monitor_addr & PAGE_MASK;
+        if (c->st.monitor_addr == ~0ull || !phys_lookup(&c->view, (struct spa){ c->st.monitor_addr }, &p) || p.bpn != bpn)
+            continue;
+        if (off + len <= line || line + MONITOR_LINE <= off) {
+            armed = true;
+            continue;
+        }
+        c->st.monitor_addr = ~0ull;
+        if (c->st.activity == ACT_MWAIT)
+            c->st.activity = ACT_RUN;
+    }
+    if (!armed)
+        page_flags_clear(e->bus, bpn, PGF_MONITOR);
+}
+
+static void page_written(void *ctx, u32 bpn, unsigned off, unsigned len)
+{
+    struct exec *e = ctx;
+    u8 flags = page_flags_get(e->bus, bpn);
+    if (flags & PGF_CODE)
+        block_drop_range(e, bpn, off, len);
+    if (flags & PGF_MONITOR)
+        monitor_written(e, bpn, off, len);
 }
 
 static void page_flagged(void *ctx, u32 bpn)
@@ -69,7 +96,7 @@ struct exec *exec_create(struct bus *bus, struct clock *clock, const struct exec
         return NULL;
     }
     e->nblocks = 1; /* block 0 means none in the lists, so that fresh (zero) memory is an empty list */
-    bus_set_hooks(bus, &(struct bus_hooks){ .ctx = e, .code_written = code_written, .page_flagged = page_flagged,
+    bus_set_hooks(bus, &(struct bus_hooks){ .ctx = e, .page_written = page_written, .page_flagged = page_flagged,
                                             .map_changed = map_changed });
     return e;
 }

@@ -210,13 +210,20 @@ const struct op *op_fall(struct vcpu *c, const struct op *op, const struct xlat 
     NEXT(c, op);
 }
 
+/* A taken link, not the one of a fall-through or of an untaken Jcc. */
+static bool is_taken(const struct slot *s)
+{
+    return s->back == 1 && s->nslots > 1;
+}
+
 const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struct xlat *fast)
 {
-    (void)fast;
     struct exec *e = exec_of(c);
     u64 rip = c->st.gpr[GPR_PAGE] + (u64)(i64)slot->disp;
     if ((c->exec->mode & 3) != MODE_64)
         rip = (u32)rip;
+    else if (UNLIKELY(!cpu_canonical(c, rip)) && is_taken(&e->slots[slot - e->ops]))
+        return op_generic_last(c, slot - 1, fast); /* the branch faults, not its target; op_call_out has not pushed */
     c->st.rip = rip;
     const struct op *op = chain_to(c, rip);
     if (!op)

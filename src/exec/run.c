@@ -30,6 +30,8 @@ static void begin_slice(struct vcpu *c, u64 ticks, u64 deadline)
 
 static void wake(struct vcpu *c)
 {
+    if (c->st.activity == ACT_MWAIT)
+        c->st.monitor_addr = ~0ull;
     if (c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT)
         c->st.activity = ACT_RUN;
 }
@@ -107,8 +109,13 @@ static bool take_nmi(struct vcpu *c)
 
 static bool take_intr(struct vcpu *c)
 {
-    if (!c->st.gif || c->st.shadow || !intr_enabled(c))
+    if (!c->st.gif || c->st.shadow)
         return false;
+    if (!intr_enabled(c)) {
+        if (c->st.activity == ACT_MWAIT && c->st.mwait_masked)
+            wake(c);
+        return false;
+    }
     wake(c);
     if (cpu_icpt(c, ICPT_INTR)) {
         do_event_exit(c, VMEXIT_INTR);

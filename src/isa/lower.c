@@ -244,7 +244,8 @@ static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cl
     if (cls == LC_CALL) {
         if (!m64)
             return 0;
-        out[0] = (struct op){ .fn = set->branch->call_link, .imm = page_off + in->len };
+        op_fn *fn = (u64)disp < PAGE_SIZE ? set->branch->call_link : set->branch->call_out;
+        out[0] = (struct op){ .fn = fn, .imm = page_off + in->len };
         out[1] = link_slot(disp);
         return 2;
     }

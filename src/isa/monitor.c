@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 /* MONITOR, MWAIT and their user-level forms. [APM3 MONITOR, MWAIT, MONITORX, MWAITX]
  *
- * Writes to the armed line are not watched. A wait may end at any time without a cause, so where another vCPU could write, it ends by itself
- * after a short time and software looks again; a lone vCPU sleeps until an event (a write by a device then comes with its interrupt). */
+ * The armed line's page is flagged, so that every write to it comes by the bus, whose hook (exec) disarms and wakes. A wait may end without
+ * a cause: one for a line without memory behind it, which nothing could watch, ends at once. */
 #include "cpu/internal.h"
 #include "isa/isa.h"
 
-enum { SHARED_WAIT_CYCLES = 2000 };
+static bool watch_line(struct vcpu *c)
+{
+    struct phys_page p;
+    if (!phys_lookup(&c->view, (struct spa){ c->st.monitor_addr }, &p) || !p.host)
+        return false;
+    page_flags_set(c->view.bus, p.bpn, PGF_MONITOR);
+    return true;
+}
 
 static bool monitor(struct vcpu *c, const struct insn *in)
 {
@@ -21,7 +28,8 @@ static bool monitor(struct vcpu *c, const struct insn *in)
         return cpu_raise_pf(c, &f);
     if (cpu_icpt(c, ICPT_MONITOR)) /* after all exceptions */
         return cpu_exit(c, VMEXIT_MONITOR, 0, 0);
-    c->st.monitor_addr = xl.spa.v & ~63ull;
+    c->st.monitor_addr = xl.spa.v & ~(u64)(MONITOR_LINE - 1);
+    watch_line(c);
     return true;
 }
 
@@ -35,18 +43,14 @@ static bool mwait(struct vcpu *c, u32 allowed)
         return cpu_exit(c, VMEXIT_MWAIT_CONDITIONAL, 0, 0);
     if (cpu_icpt(c, ICPT_MWAIT))
         return cpu_exit(c, VMEXIT_MWAIT, armed, 0);
-    /* Without an armed line it is a NOP. With ECX[0] an interrupt wakes even while IF is clear: such a wait ends at once, which
-     * the architecture allows at any time, rather than sleep through it. */
-    if (!armed)
+    if (!armed) /* or written meanwhile: a NOP */
         return true;
-    c->st.monitor_addr = ~0ull;
-    if ((ext & 1) && !(c->st.rflags & FL_IF))
-        return true;
-    if (c->cpus > 1) {
-        cpu_charge(c, SHARED_WAIT_CYCLES * TICKS_PER_CYCLE);
+    if (!watch_line(c)) {
+        c->st.monitor_addr = ~0ull;
         return true;
     }
     c->st.activity = ACT_MWAIT;
+    c->st.mwait_masked = ext & 1;
     c->attn |= ATTN_EVENT;
     return true;
 }

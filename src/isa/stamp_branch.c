@@ -27,6 +27,15 @@ HANDLER(call_link)
     FOLLOW(op + 1);
 }
 
+/* To another page: a target that is not canonical faults before anything is pushed. */
+HANDLER(call_out)
+{
+    u64 rip = c->st.gpr[GPR_PAGE] + (u64)(i64)op[1].disp;
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    return call_link(c, op, fast);
+}
+
 /* Indirect: through the jump cache. The first entry of a set is looked at here, the rest out of line. */
 static COLD __attribute__((noinline)) const struct op *jump_slow(struct vcpu *c, u64 rip)
 {
@@ -238,7 +247,7 @@ const struct stamped_branch stamped_branch = {
     { { CF_TAB(add, 4) }, { CF_TAB(add, 8) } }, { { CF_TAB(sub, 4) }, { CF_TAB(sub, 8) } }, { { EQ_TAB(and, 4) }, { EQ_TAB(and, 8) } },
     { { EQ_TAB(inc, 4) }, { EQ_TAB(inc, 8) } }, { { EQ_TAB(dec, 4) }, { EQ_TAB(dec, 8) } },
 },
-    .jmp_link = jmp_link, .call_link = call_link, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
+    .jmp_link = jmp_link, .call_link = call_link, .call_out = call_out, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
 };
 
 #endif

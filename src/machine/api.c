@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Registers, MSRs, memory, VMCB fields and statistics of the public API. */
 #include "machine/machine.h"
+#include "mmu/memtype.h"
+#include "mmu/walk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +226,41 @@ enum svmemu_status svmemu_virt_read(struct svmemu *m, unsigned vcpu, uint64_t li
 enum svmemu_status svmemu_virt_write(struct svmemu *m, unsigned vcpu, uint64_t linear, const void *buf, size_t len)
 {
     return virt(m, vcpu, linear, NULL, buf, len);
+}
+
+static const char *memtype_name(u8 t)
+{
+    static const char *const names[] = {
+        [MEMTYPE_UC] = "UC", [MEMTYPE_WC] = "WC", [MEMTYPE_WT] = "WT", [MEMTYPE_WP] = "WP", [MEMTYPE_WB] = "WB",
+        [MEMTYPE_UCM] = "UC-", [MEMTYPE_CD] = "CD", [MEMTYPE_WCP] = "WC+",
+    };
+    return t < ARRAY_LEN(names) && names[t] ? names[t] : "?";
+}
+
+enum svmemu_status svmemu_translate(struct svmemu *m, unsigned vcpu, uint64_t linear, struct svmemu_translation *out)
+{
+    struct mmu_xl xl;
+    struct walk_result w;
+    struct mmu_fault f = { 0 };
+    if (vcpu >= m->vcpus)
+        return machine_fail(m, SVMEMU_ARGUMENT, "vCPU %u: the machine has %u", vcpu, m->vcpus);
+    const struct vcpu *c = m->cpu[vcpu];
+    *out = (struct svmemu_translation){ .memory_type = "" };
+    if (!mmu_inspect(&c->mmu, (struct gva){ linear }, &w, &xl, &f)) {
+        out->fault = f.kind == MMU_NPF ? SVMEMU_FAULT_NESTED : SVMEMU_FAULT_PAGE;
+        out->fault_error = f.err;
+        out->fault_address = f.addr;
+        return SVMEMU_OK;
+    }
+    out->address = xl.spa.v;
+    out->page_size = c->mmu.r.nested || c->st.cr0 & CR0_PG ? BIT(w.shift) : 0;
+    out->writable = (w.rights & TR_W) && (w.rights & TR_NW);
+    out->user = (w.rights & TR_U) && (w.rights & TR_NU);
+    out->executable = !(w.rights & (TR_NX | TR_NNX));
+    out->global = w.rights & TR_G;
+    out->memory = xl.host;
+    out->memory_type = memtype_name(xl.host ? memtype_mtrr(xl.memtype, cpu_mtrr_type(c, xl.spa.v)) : xl.memtype);
+    return SVMEMU_OK;
 }
 
 /* ---- mapping ---- */

@@ -44,10 +44,11 @@ static void ask(struct svmemu *m, enum svmemu_stop_reason r, const char *text)
 static bool dead(const struct vcpu *c)
 {
     bool held = !c->st.gif && !c->guest; /* and no other processor can set this one's GIF [APM2 15.17] */
+    bool masked = !(c->st.rflags & FL_IF) && !(c->st.activity == ACT_MWAIT && c->st.mwait_masked);
     if ((c->pending & (PEND_NMI | PEND_INIT | PEND_SIPI | PEND_SMI)) && !held)
         return false;
     return c->st.activity == ACT_WAIT_SIPI || c->st.activity == ACT_SHUTDOWN ||
-           ((c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT) && !c->guest && (held || !(c->st.rflags & FL_IF)));
+           ((c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT) && !c->guest && (held || masked));
 }
 
 static bool all_dead(const struct svmemu *m)
@@ -70,7 +71,7 @@ static void next_round(struct svmemu *m)
     if (idle && (all_dead(m) || next == ~0ull)) {
         bool woken = false;
         for (unsigned i = 0; i < m->vcpus; i++)
-            woken |= !dead(m->cpu[i]) && m->cpu[i]->pending;
+            woken |= m->cpu[i]->st.activity == ACT_RUN || (!dead(m->cpu[i]) && m->cpu[i]->pending);
         /* What is still pending after a round that began with it is held: a virtual interrupt with IF clear, say. */
         if (!woken || m->idle)
             ask(m, SVMEMU_STOP_HALTED, "every vCPU is halted and nothing can wake it");

@@ -268,16 +268,26 @@ bool mmu_translate_gpa(struct mmu *m, struct gpa gpa, unsigned acc, struct mmu_x
     return true;
 }
 
-bool mmu_peek(const struct mmu *m, struct gva lin, struct spa *out)
+bool mmu_inspect(const struct mmu *m, struct gva lin, struct walk_result *w, struct mmu_xl *out, struct mmu_fault *f)
 {
     /* The walker only reads through this, as WALK_PEEK promises; the cast takes const away for the common signature. */
     struct walk_mem mem = { .ctx = (void *)(uintptr_t)m, .read = table_peek };
+
+    if (!walk(&m->r, m->pdpte, &mem, lin.v, ACC_R | ACC_SYS | WALK_PEEK, w, f))
+        return false;
+    place(m, w->pa, w->memtype, out);
+    return true;
+}
+
+bool mmu_peek(const struct mmu *m, struct gva lin, struct spa *out)
+{
     struct walk_result w;
     struct mmu_fault f;
+    struct mmu_xl xl;
 
-    if (!walk(&m->r, m->pdpte, &mem, lin.v, ACC_R | ACC_SYS | WALK_PEEK, &w, &f))
+    if (!mmu_inspect(m, lin, &w, &xl, &f))
         return false;
-    out->v = w.pa & m->view->a20_mask;
+    *out = xl.spa;
     return true;
 }
 

@@ -48,7 +48,7 @@ struct mmu_xl {
     u8 *host;         /* host address of the byte, NULL when not RAM/ROM */
     u32 bpn;
     u8 page_flags;    /* PGF_* */
-    u8 memtype;       /* effective memory type, enum memtype */
+    u8 memtype;       /* enum memtype by PAT and nested tables; of a device, with UC by MTRR taken in */
 };
 
 /* One entry of the fast translation cache, 32 bytes. Tags hold the page-aligned linear address or an impossible value (FAST_EMPTY).
@@ -108,7 +108,9 @@ bool mmu_translate(struct mmu *m, struct gva lin, unsigned acc, struct mmu_xl *o
 /* Guest-physical to system-physical for VMM-level helpers (virtual VMLOAD): nested walk of one address. */
 bool mmu_translate_gpa(struct mmu *m, struct gpa gpa, unsigned acc, struct mmu_xl *out, struct mmu_fault *f);
 
-/* Translation without any side effect (debugger, API, trace): no A/D, no TLB fill. */
+/* Translation without permission checks or any side effect (debugger, API, trace): no A/D, no TLB fill. w has the page's rights and size. */
+struct walk_result;
+bool mmu_inspect(const struct mmu *m, struct gva lin, struct walk_result *w, struct mmu_xl *out, struct mmu_fault *f);
 bool mmu_peek(const struct mmu *m, struct gva lin, struct spa *out);
 
 /* Legacy PAE: load the four PDPTEs from CR3 (not when nested); false when a present one has reserved bits set (pdpte[] untouched). */

@@ -374,7 +374,7 @@ bool walk(const struct mmu_regs *r, const u64 *pdpte, const struct walk_mem *mem
     if (r->nested)
         return walk_nested(r, &guest, mem, lin, acc, o, f);
     if (!(r->cr0 & CR0_BIT_PG)) {
-        *o = (struct walk_result){ .pa = lin, .shift = 12, .guest_shift = 12, .memtype = MEMTYPE_WB,
+        *o = (struct walk_result){ .pa = lin, .shift = 12, .guest_shift = 12, .memtype = r->cr0 & CR0_BIT_CD ? MEMTYPE_UC : MEMTYPE_WB,
                                    .rights = TR_W | TR_U | TR_D | TR_NW | TR_NU };
         return true;
     }
