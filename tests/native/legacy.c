@@ -16,7 +16,8 @@ struct ctx {
 
 static struct ctx *const ctx = (struct ctx *)(REGION + CTX);
 static unsigned char *const region = (unsigned char *)REGION;
-static volatile int sig_seen;
+static volatile int sig_seen, branch;
+static volatile unsigned landing;
 static unsigned char signal_stack[65536];
 
 static long call6(long nr, long a, long b, long c, long d, long e, long f)
@@ -100,9 +101,10 @@ static void on_signal(int sig, void *info, struct context *uc)
 {
     (void)info;
     unsigned cs = uc->cs & 0xFFFF;
-    if ((cs != LDT_CODE32 && cs != LDT_CODE16) || uc->eip < CODE || uc->eip >= CODE + CODE_LEN)
+    if ((cs != LDT_CODE32 && cs != LDT_CODE16) || (!branch && (uc->eip < CODE || uc->eip >= CODE + CODE_LEN)))
         quit(4); /* a bug of this program */
-    sig_seen = sig;
+    landing = uc->eip - (sig == 5) - CODE;
+    sig_seen = branch && sig == 5 ? 0 : sig;
     uc->eflags &= ~0x10100u; /* RF, TF */
     uc->eip = CODE + CODE_EXIT;
 }
@@ -119,7 +121,7 @@ static void run(struct native_case *k)
     ctx->far_sel = k->mode == 0 ? LDT_CODE16 : LDT_CODE32;
     copy(region + SCRATCH, k->scratch, SCRATCH_LEN);
     for (unsigned i = 0; i < CODE_LEN; i++)
-        p[i] = 0x90;
+        p[i] = k->branch ? 0xCC : 0x90;
     copy(p, k->bytes, k->len);
     p += CODE_EXIT;
     if (k->mode == 0)
@@ -129,11 +131,13 @@ static void run(struct native_case *k)
     __asm__("mov %%cs, %0" : "=r"(cs));
     copy(p + 4, &cs, 2);
     sig_seen = 0;
+    branch = (int)k->branch;
     native_enter();
     for (unsigned i = 0; i < 8; i++)
         k->gpr[i] = ctx->gpr[i];
     k->flags = ctx->flags;
     k->sig = (unsigned)sig_seen;
+    k->branch = branch ? landing : 0;
     copy(k->scratch, region + SCRATCH, SCRATCH_LEN);
 }
 
