@@ -6,18 +6,19 @@ set(svmemu_guest_dir ${PROJECT_BINARY_DIR}/guests)
 set(svmemu_guest_cflags -std=gnu17 -O2 -g0 -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
     -Wall -Wextra -Werror -I${svmemu_guest_lib})
-file(GLOB svmemu_guest_headers CONFIGURE_DEPENDS ${svmemu_guest_lib}/*.h)
+set(svmemu_guest_tests ${PROJECT_SOURCE_DIR}/tests/guest/svm)
+file(GLOB svmemu_guest_headers CONFIGURE_DEPENDS ${svmemu_guest_lib}/*.h ${svmemu_guest_tests}/lib/*.h)
 file(MAKE_DIRECTORY ${svmemu_guest_dir})
 set(svmemu_guests "")
 
-# svmemu_guest(NAME BITS SOURCE...): builds ${svmemu_guest_dir}/NAME.elf
+# svmemu_guest(NAME BITS SOURCE...): builds ${svmemu_guest_dir}/NAME.elf from the runtime of the examples and the sources
 function(svmemu_guest name bits)
     set(objects "")
     foreach(source IN ITEMS ${svmemu_guest_lib}/boot${bits}.S ${svmemu_guest_lib}/runtime.c ${svmemu_guest_lib}/svm.c ${ARGN})
         get_filename_component(base ${source} NAME)
         set(object ${svmemu_guest_dir}/${name}.${base}.o)
         add_custom_command(OUTPUT ${object}
-            COMMAND ${CMAKE_C_COMPILER} -m${bits} ${svmemu_guest_cflags} -c ${source} -o ${object}
+            COMMAND ${CMAKE_C_COMPILER} -m${bits} ${svmemu_guest_cflags} -I${svmemu_guest_tests}/lib -c ${source} -o ${object}
             DEPENDS ${source} ${svmemu_guest_headers} COMMENT "Guest ${name}: ${base}" VERBATIM)
         list(APPEND objects ${object})
     endforeach()
@@ -51,6 +52,30 @@ file(GLOB svmemu_bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/gue
 foreach(source IN LISTS svmemu_bench_sources)
     get_filename_component(name ${source} NAME_WE)
     svmemu_guest(bench_${name} 64 ${source})
+endforeach()
+
+# Guests that judge themselves. Their first lines say for which word sizes they are built (bits: 64 where nothing is said) and with
+# which options of `svmemu run` they are tested; svmemu_svm_tests lists name and options.
+file(GLOB svmemu_svm_sources CONFIGURE_DEPENDS ${svmemu_guest_tests}/*.c)
+file(GLOB svmemu_svm_lib CONFIGURE_DEPENDS ${svmemu_guest_tests}/lib/*.c)
+set(svmemu_svm_tests "")
+foreach(source IN LISTS svmemu_svm_sources)
+    get_filename_component(name ${source} NAME_WE)
+    file(STRINGS ${source} lines LIMIT_COUNT 4)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    set(sizes 64)
+    set(svmemu_options_${name} "")
+    foreach(line IN LISTS lines)
+        if(line MATCHES "^/\\* bits: ([0-9 ]+) \\*/")
+            string(REPLACE " " ";" sizes ${CMAKE_MATCH_1})
+        elseif(line MATCHES "^/\\* run: (.+) \\*/")
+            string(REPLACE " " ";" svmemu_options_${name} ${CMAKE_MATCH_1})
+        endif()
+    endforeach()
+    foreach(bits IN LISTS sizes)
+        svmemu_guest(svm_${name}_${bits} ${bits} ${source} ${svmemu_svm_lib})
+        list(APPEND svmemu_svm_tests ${name}/${bits})
+    endforeach()
 endforeach()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c)
