@@ -44,6 +44,10 @@ set_tests_properties(api.random_vmcb PROPERTIES TIMEOUT 900) # about a minute wi
 add_test(NAME soak.random_vmcb COMMAND test_api_random_vmcb WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(soak.random_vmcb PROPERTIES LABELS "soak;svm" TIMEOUT 3600
     ENVIRONMENT "SVMEMU_RANDOM_VMRUNS=10000000;SVMEMU_RANDOM_SEED=0xAB1DE")
+# Ten million random instructions, from another seed than those of unit.exec_random.
+add_test(NAME soak.exec_random COMMAND test_unit_exec_random WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(soak.exec_random PROPERTIES LABELS soak TIMEOUT 3600
+    ENVIRONMENT "SVMEMU_RANDOM_INSNS=10000000;SVMEMU_RANDOM_SEED=0xAB1DE")
 
 # The 32-bit half of unit.isa_native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

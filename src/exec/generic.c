@@ -223,7 +223,7 @@ const struct op *op_link_slow(struct vcpu *c, const struct op *slot, const struc
     if ((c->exec->mode & 3) != MODE_64)
         rip = (u32)rip;
     else if (UNLIKELY(!cpu_canonical(c, rip)) && is_taken(&e->slots[slot - e->ops]))
-        return op_generic_last(c, slot - 1, fast); /* the branch faults, not its target; op_call_out has not pushed */
+        return op_generic_last(c, slot - 1, fast); /* the Jcc faults, not its target */
     c->st.rip = rip;
     const struct op *op = chain_to(c, rip);
     if (!op)

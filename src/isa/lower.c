@@ -237,7 +237,7 @@ static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cl
     if (in->op[0].kind != OPK_REL || !near_target(in, mode, page_off, &disp))
         return 0;
     if (cls == LC_JMP) {
-        out[0] = (struct op){ .fn = set->branch->jmp_link };
+        out[0] = (struct op){ .fn = (u64)disp < PAGE_SIZE ? set->branch->jmp_link : set->branch->jmp_out };
         out[1] = link_slot(disp);
         return 2;
     }

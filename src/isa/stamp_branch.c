@@ -27,15 +27,6 @@ HANDLER(call_link)
     FOLLOW(op + 1);
 }
 
-/* To another page: a target that is not canonical faults before anything is pushed. */
-HANDLER(call_out)
-{
-    u64 rip = c->st.gpr[GPR_PAGE] + (u64)(i64)op[1].disp;
-    if (UNLIKELY(sext_bit(rip, 47) != rip))
-        return op_generic_last(c, op, fast);
-    return call_link(c, op, fast);
-}
-
 /* Indirect: through the jump cache. The first entry of a set is looked at here, the rest out of line. */
 static COLD __attribute__((noinline)) const struct op *jump_slow(struct vcpu *c, u64 rip)
 {
@@ -59,6 +50,31 @@ static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xla
     c->budget = left;
     c->st.gpr[GPR_PAGE] = j->page;
     GO(j->op);
+}
+
+/* Direct, to another page. A target that is not canonical faults before anything is pushed. */
+static inline u64 out_of_page(const struct vcpu *c, const struct op *op)
+{
+    return c->st.gpr[GPR_PAGE] + (u64)(i64)op[1].disp;
+}
+
+HANDLER(jmp_out)
+{
+    u64 rip = out_of_page(c, op);
+    if (UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    return jump_to(c, rip, fast);
+}
+
+HANDLER(call_out)
+{
+    u64 lin = c->st.gpr[RSP] - 8, rip = out_of_page(c, op);
+    const struct xlat *e = xl_of(fast, lin);
+    if (!hit_wr(e, lin, 8) || UNLIKELY(sext_bit(rip, 47) != rip))
+        return op_generic_last(c, op, fast);
+    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
+    c->st.gpr[RSP] = lin;
+    return jump_to(c, rip, fast);
 }
 
 HANDLER(ret_near)
@@ -247,7 +263,7 @@ const struct stamped_branch stamped_branch = {
     { { CF_TAB(add, 4) }, { CF_TAB(add, 8) } }, { { CF_TAB(sub, 4) }, { CF_TAB(sub, 8) } }, { { EQ_TAB(and, 4) }, { EQ_TAB(and, 8) } },
     { { EQ_TAB(inc, 4) }, { EQ_TAB(inc, 8) } }, { { EQ_TAB(dec, 4) }, { EQ_TAB(dec, 8) } },
 },
-    .jmp_link = jmp_link, .call_link = call_link, .call_out = call_out, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
+    .jmp_link = jmp_link, .jmp_out = jmp_out, .call_link = call_link, .call_out = call_out, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
 };
 
 #endif

@@ -55,7 +55,7 @@ struct stamped_mem {
 
 /* stamp_branch.c */
 struct stamped_branch {
-    op_fn *jmp_link, *call_link, *call_out, *ret_near, *jmp_r, *call_r, *jmp_m, *call_m;
+    op_fn *jmp_link, *jmp_out, *call_link, *call_out, *ret_near, *jmp_r, *call_r, *jmp_m, *call_m;
     op_fn *jcc[16];
     op_fn *fused[2][3][16][F_COUNT];         /* [test][width 1, 4, 8][cc][form] */
     op_fn *fused_reg[2][2][2][16][16];       /* [immediate][test][64-bit][cc][register] */
