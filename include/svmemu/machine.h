@@ -39,7 +39,7 @@ enum {
 struct svmemu_config {
     uint64_t memory;   /**< RAM bytes, a multiple of 4096; default 128 MiB; 0 with no_memory */
     bool no_memory;    /**< no RAM at all: map your own with svmemu_map_ram() */
-    unsigned vcpus;    /**< 1 to 64, default 1 */
+    unsigned vcpus;    /**< 1 to 512, default 1; more than 255 only on profiles with x2APIC */
     const char *cpu;   /**< profile, default "zen3" */
     unsigned flags;    /**< SVMEMU_PC, SVMEMU_EXIT_PORT, SVMEMU_FIRMWARE_DEBUG */
     uint64_t seed;     /**< of RDRAND and RDSEED */
@@ -143,6 +143,9 @@ SVMEMU_API void svmemu_request_stop(struct svmemu *m);
 /**@{*/
 /** Level of a legacy interrupt line 0-15 (PC only). */
 SVMEMU_API enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level);
+/** An interrupt message, as a PCI function writes it: address FEE00000h to FEEFFFFCh in steps of 4 [PCI 3.0 6.8.1].
+ * accepted (may be NULL): how many local APICs took it. SVMEMU_ARGUMENT: no such address. */
+SVMEMU_API enum svmemu_status svmemu_msi(struct svmemu *m, uint64_t address, uint32_t data, unsigned *accepted);
 /** Buttons of the case; pressing one is an ACPI event that the guest may act on or not. */
 enum svmemu_button { SVMEMU_BUTTON_POWER, SVMEMU_BUTTON_SLEEP };
 SVMEMU_API enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button);

@@ -10,16 +10,23 @@ enum {
 enum { REG_SELECT = 0x00, REG_WINDOW = 0x10, REG_EOI = 0x40 };
 enum { IDX_ID = 0, IDX_VERSION = 1, IDX_ARBITRATION = 2, IDX_RTE = 0x10 };
 
+/* SMI, NMI, INIT and ExtINT are edge-triggered whatever the entry says [82093AA 3.2.4]. */
+static bool is_level(u64 rte)
+{
+    unsigned mode = rte >> 8 & 7;
+    return (rte & RTE_LEVEL) && (mode == APIC_FIXED || mode == APIC_LOWEST);
+}
+
 static void send(struct ioapic *io, unsigned pin)
 {
     u64 *rte = &io->s.rte[pin];
-    bool level = *rte & RTE_LEVEL;
-    unsigned mode = *rte >> 8 & 7;
-    if ((*rte & RTE_MASKED) || (level && (*rte & RTE_REMOTE_IRR)))
-        return;
-    if (level)
+    bool level = is_level(*rte);
+    enum apic_mode mode = (enum apic_mode)(*rte >> 8 & 7);
+    if ((*rte & RTE_MASKED) || (level && (*rte & RTE_REMOTE_IRR)) || mode == APIC_REMOTE_READ || mode == APIC_SIPI)
+        return; /* the two modes are reserved */
+    int n = apic_bus_deliver(io->bus, (u32)(*rte >> 56), *rte & RTE_LOGICAL, false, mode, (u8)*rte, level);
+    if (level && n) /* else nobody will end it: the next look at the pin tries again */
         *rte |= RTE_REMOTE_IRR;
-    apic_bus_deliver(io->bus, (u32)(*rte >> 56), *rte & RTE_LOGICAL, false, (enum apic_mode)mode, (u8)*rte, level);
 }
 
 void ioapic_set_pin(struct ioapic *io, unsigned pin, bool level)
@@ -29,7 +36,7 @@ void ioapic_set_pin(struct ioapic *io, unsigned pin, bool level)
     u32 bit = 1u << pin;
     bool rising = level && !(io->s.lines & bit);
     io->s.lines = level ? io->s.lines | bit : io->s.lines & ~bit;
-    if (level && (rising || (io->s.rte[pin] & RTE_LEVEL)))
+    if (level && (rising || is_level(io->s.rte[pin])))
         send(io, pin);
 }
 
@@ -68,7 +75,7 @@ static void rte_write(struct ioapic *io, unsigned pin, bool high, u32 v)
         return;
     }
     *rte = (*rte & ~(u64)RTE_WRITABLE_LO) | (v & RTE_WRITABLE_LO);
-    if (!(v & RTE_LEVEL)) /* turning a pin to edge clears a stuck remote IRR; kernels rely on it */
+    if (!is_level(*rte)) /* turning a pin to edge clears a stuck remote IRR; kernels rely on it */
         *rte &= ~(u64)RTE_REMOTE_IRR;
     else if (io->s.lines >> pin & 1)
         send(io, pin);

@@ -11,6 +11,7 @@
 #define APIC_BASE_EXTD (1ull << 10)
 #define APIC_BASE_EN (1ull << 11)
 #define APIC_DEFAULT_SPA 0xFEE00000ull
+#define APIC_MSI_SPA 0xFEE00000ull /* 1 MiB: where a write by a device is an interrupt message */
 
 enum apic_mode { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_REMOTE_READ, APIC_NMI, APIC_INIT, APIC_SIPI, APIC_EXTINT };
 enum apic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
@@ -22,7 +23,7 @@ struct apic_out {
     void (*set_intr)(void *ctx, int cpu, bool level); /* only on change */
     void (*nmi)(void *ctx, int cpu);
     void (*smi)(void *ctx, int cpu);
-    void (*init)(void *ctx, int cpu);                 /* the CPU calls lapic_init_reset() when it takes the INIT */
+    void (*init)(void *ctx, int cpu);                 /* lapic_init_reset() is for when the CPU takes it */
     void (*sipi)(void *ctx, int cpu, u8 vector);      /* the CPU ignores it unless it waits for one */
     int (*pic_ack)(void *ctx);                        /* vector of the 8259 behind LINT0 */
     void (*eoi)(void *ctx, u8 vector);                /* EOI of a level-triggered vector: I/O APICs look at it */
@@ -53,7 +54,7 @@ struct lapic_state {
     u64 deadline;             /* TSC deadline, 0: none */
     u64 tsc_offset;           /* guest TSC = clock TSC + this; kept current by lapic_set_tsc_offset() */
     bool lint[2];             /* pin levels */
-    bool lint_irr[2];         /* remote IRR of a level-triggered fixed LINT */
+    bool extint;              /* an ExtINT message came: the next acknowledge goes to the 8259 */
     bool intr;                /* what set_intr was last told */
 };
 
@@ -110,7 +111,7 @@ void apic_bus_nmi(struct apic_bus *b);                        /* NMI pin: a puls
 void lapic_local_event(struct lapic *l, enum apic_lvt which); /* performance counter, thermal */
 /* A message from an I/O APIC, MSI or IPI. dest: 8-bit ids (FFh broadcast) unless wide. Returns how many accepted. */
 int apic_bus_deliver(struct apic_bus *b, u32 dest, bool logical, bool wide, enum apic_mode mode, u8 vector, bool level_triggered);
-/* An MSI write to FEExxxxxh. */
+/* A write of `data` by a device to APIC_MSI_SPA and up; 0: nobody took it. */
 int apic_bus_msi(struct apic_bus *b, u64 spa, u32 data);
 
 #endif

@@ -14,7 +14,7 @@ void print_help(FILE *f)
           "       svmemu cpus [--missing]\n"
           "       svmemu version | --help\n\n"
           "  -m, --memory SIZE        RAM, with K, M or G (128M)\n"
-          "  -c, --vcpus N            processors, 1 to 64 (1)\n"
+          "  -c, --vcpus N            processors, 1 to 512 (1); over 255 needs x2APIC\n"
           "      --cpu PROFILE        processor profile, see `svmemu cpus` (zen3)\n"
           "      --cmdline TEXT       kernel command line\n"
           "      --initrd FILE        first module\n"
@@ -122,7 +122,7 @@ static bool one(struct options *o, int c)
     switch (c) {
     case 'm': return size(optarg, &o->machine.memory);
     case 'c':
-        if (!number("vcpus", optarg, 1, 64, &n))
+        if (!number("vcpus", optarg, 1, 512, &n))
             return false;
         o->machine.vcpus = (unsigned)n;
         return true;

@@ -25,7 +25,7 @@ static const u16 implemented[] = {
     FEAT_FSGSBASE, FEAT_BMI1, FEAT_SMEP, FEAT_BMI2, FEAT_ERMS, FEAT_INVPCID, FEAT_RDSEED, FEAT_ADX, FEAT_SMAP, FEAT_CLFLUSHOPT, FEAT_CLWB,
     FEAT_UMIP, FEAT_PKU, FEAT_LA57, FEAT_RDPID, FEAT_FSRM,
     FEAT_XSAVEOPT, FEAT_XSAVEC, FEAT_XGETBV1, FEAT_XSAVES,
-    FEAT_LAHF64, FEAT_CMPLEGACY, FEAT_SVM, FEAT_ALTMOVCR8, FEAT_LZCNT, FEAT_3DNOWPREFETCH, FEAT_OSVW, FEAT_TOPOEXT, FEAT_MONITORX,
+    FEAT_LAHF64, FEAT_CMPLEGACY, FEAT_SVM, FEAT_EXTAPIC, FEAT_ALTMOVCR8, FEAT_LZCNT, FEAT_3DNOWPREFETCH, FEAT_OSVW, FEAT_TOPOEXT, FEAT_MONITORX,
     FEAT_SYSCALL, FEAT_NX, FEAT_MMXEXT, FEAT_FFXSR, FEAT_PAGE1GB, FEAT_RDTSCP, FEAT_LM,
     FEAT_TSCINVARIANT, FEAT_EFFFREQRO,
     FEAT_CLZERO, FEAT_INSTRETCNT, FEAT_RSTRFPERRPTRS, FEAT_RDPRU, FEAT_WBNOINVD, FEAT_IBPB, FEAT_INTWBINVD, FEAT_IBRS, FEAT_STIBP,
@@ -166,6 +166,12 @@ static unsigned cpu_count(const struct vcpu *c)
     return c->cpus ? c->cpus : 1;
 }
 
+/* Fields of 8 bits that count processors; leaf Bh has the whole number. */
+static unsigned count_8(const struct vcpu *c)
+{
+    return cpu_count(c) > 255 ? 255 : cpu_count(c);
+}
+
 static unsigned id_bits(const struct vcpu *c)
 {
     unsigned n = 0;
@@ -192,7 +198,7 @@ static void mask_features(const struct vcpu *c, u32 leaf, u32 sub, u32 out[4])
 
 static void leaf_1(const struct vcpu *c, u32 out[4])
 {
-    out[1] = (out[1] & 0xFFFF) | cpu_count(c) << 16 | (u32)c->index << 24;
+    out[1] = (out[1] & 0xFFFF) | count_8(c) << 16 | (u32)c->index << 24; /* initial APIC id: its low 8 bits */
     if (c->st.cr4 & CR4_OSXSAVE)
         out[2] |= 1u << 27;
     if (cpu_count(c) == 1)
@@ -245,7 +251,7 @@ static void adjust(const struct vcpu *c, u32 leaf, u32 sub, u32 out[4])
     case 0x80000008:
         if (cpu_has(c, FEAT_LA57))
             out[0] = (out[0] & ~0xFF00u) | 57 << 8;
-        out[2] = (out[2] & 0x30000) | (c->model->gen > GEN_K8 ? id_bits(c) << 12 : 0) | (cpu_count(c) - 1);
+        out[2] = (out[2] & 0x30000) | (c->model->gen > GEN_K8 ? id_bits(c) << 12 : 0) | (count_8(c) - 1);
         break;
     case 0x8000000A: out[1] = c->model->asids; break;
     case 0x8000001D: /* the last level is shared by all, the others are private */

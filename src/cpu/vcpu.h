@@ -60,6 +60,7 @@ struct machine_cpu_ops { /* upward calls, set by machine at creation */
     bool (*msr_read)(void *ctx, int cpu, u32 msr, u64 *v);   /* APIC_BASE side effects, x2APIC 800h-8FFh, TSC deadline; false: not mine */
     int (*msr_write)(void *ctx, int cpu, u32 msr, u64 v);    /* 1 done, 0 not mine, -1 #GP */
     void (*apic_base_changed)(void *ctx, int cpu);
+    void (*init_taken)(void *ctx, int cpu);            /* the vCPU took an INIT: its local APIC resets with it */
 };
 
 struct cpu_model; /* processor profile, cpu/cpuid.h */

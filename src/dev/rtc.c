@@ -254,7 +254,7 @@ void rtc_set_memory(struct rtc *r, u64 below_4g, u64 above_4g, unsigned cpus)
     store_le(ram + 0x30, 2, ext > 0xFFFF ? 0xFFFF : ext);
     store_le(ram + 0x34, 2, high > 0xFFFF ? 0xFFFF : high);
     store_le(ram + 0x5B, 3, top > 0xFFFFFF ? 0xFFFFFF : top);
-    ram[0x5F] = (u8)(cpus - 1);
+    ram[0x5F] = (u8)(cpus > 256 ? 255 : cpus - 1);
 }
 
 void rtc_reset(struct rtc *r)

@@ -11,6 +11,8 @@
 
 struct exec;
 
+#define EXEC_MAX_VCPUS 512
+
 struct exec_config {
     unsigned arena_ops;   /* 0: default 256 Ki */
     bool blocks_off;      /* testing: every instruction is fetched, decoded and run alone */

@@ -88,7 +88,7 @@ struct exec {
     u32 *hash;            /* block heads */
     u32 *page_head;       /* per bpn: list of blocks */
     u32 cap_ops, nops, cap_blocks, nblocks;
-    struct vcpu *vcpu[256];
+    struct vcpu *vcpu[EXEC_MAX_VCPUS];
     unsigned nvcpu;
     struct exec_stats st;
     u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */

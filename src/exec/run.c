@@ -61,6 +61,8 @@ static bool take_init(struct vcpu *c)
     bool bsp = c->st.apic_base & 0x100;
     svm_reset(c);
     cpu_reset(c, true);
+    if (c->ops && c->ops->init_taken)
+        c->ops->init_taken(c->ops->ctx, c->index);
     c->st.activity = bsp ? ACT_RUN : ACT_WAIT_SIPI;
     c->attn |= ATTN_MODE;
     return true;

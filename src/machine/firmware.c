@@ -44,7 +44,7 @@ static void put_bda(struct svmemu *m)
 static enum svmemu_status put_acpi(struct svmemu *m)
 {
     const struct acpi_cfg cfg = {
-        .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = (u8)m->vcpus, .hpet_spa = HPET_SPA,
+        .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = IOAPIC_ID(m), .hpet_spa = HPET_SPA,
         .mcfg_spa = PCI_ECAM_SPA,
     };
     size_t rsdp;
@@ -78,6 +78,8 @@ enum svmemu_status firmware_setup(struct svmemu *m)
         machine_cpu_changed(c);
         if (m->pc)
             lapic_virtual_wire(&m->lapic[i]);
+        if (m->pc && m->vcpus > XAPIC_MAX_VCPUS) /* ids that only x2APIC mode can name: firmware hands over in it */
+            lapic_set_base(&m->lapic[i], m->lapic[i].s.base | APIC_BASE_EXTD);
     }
     if (!m->pc)
         return SVMEMU_OK;

@@ -64,6 +64,13 @@ static int op_msr_write(void *ctx, int cpu, u32 msr, u64 v)
     return lapic_msr_write(&m->lapic[cpu], msr, v);
 }
 
+/* Not when it is sent: GIF may hold it, an intercept or VM_CR.R_INIT turn it into something else [APM2 15.28]. */
+static void op_init_taken(void *ctx, int cpu)
+{
+    struct svmemu *m = ctx;
+    lapic_init_reset(&m->lapic[cpu]);
+}
+
 static void apic_base_changed(void *ctx, int cpu)
 {
     struct svmemu *m = ctx;
@@ -104,14 +111,7 @@ static void apic_smi(void *ctx, int cpu)
 
 static void apic_init(void *ctx, int cpu)
 {
-    struct svmemu *m = ctx;
-    struct vcpu *c = m->cpu[cpu];
-    if (!c)
-        return;
-    c->pending |= PEND_INIT;
-    /* An INIT that SVM intercepts or turns into #SX does not reset the APIC [APM2 15.28]. */
-    if (!cpu_icpt(c, ICPT_INIT) && !(c->st.vm_cr & 2))
-        lapic_init_reset(&m->lapic[cpu]);
+    pend(ctx, cpu, PEND_INIT, true);
 }
 
 static void apic_sipi(void *ctx, int cpu, u8 vector)
@@ -194,6 +194,11 @@ void svmemu_hook_switch(struct svmemu *m, void (*f)(void *ctx, const struct svme
 }
 
 /* ---- creation ---- */
+static bool feature(const struct svmemu *m, unsigned feat)
+{
+    return m->features[feat >> 6] >> (feat & 63) & 1;
+}
+
 static bool create_vcpu(struct svmemu *m, unsigned i)
 {
     struct vcpu *c = calloc(1, sizeof(*c));
@@ -258,7 +263,7 @@ static bool create_parts(struct svmemu *m)
     const struct exec_config xc = { .blocks_off = m->cfg.blocks_off, .generic_only = m->cfg.generic_only };
     m->ops = (struct machine_cpu_ops){
         .ctx = m, .get_tpr = op_get_tpr, .set_tpr = op_set_tpr, .ack_intr = op_ack, .msr_read = op_msr_read, .msr_write = op_msr_write,
-        .apic_base_changed = apic_base_changed,
+        .apic_base_changed = apic_base_changed, .init_taken = op_init_taken,
     };
     m->bus = bus_create(m->model->maxphys);
     m->cpu = calloc(m->vcpus, sizeof(struct vcpu *));
@@ -275,7 +280,7 @@ static bool create_parts(struct svmemu *m)
         return false;
     for (unsigned i = 0; i < m->vcpus; i++) {
         const struct lapic_cfg lc = {
-            .id = i, .bsp = i == 0, .x2apic = m->features[FEAT_X2APIC >> 6] >> (FEAT_X2APIC & 63) & 1, .ext_space = true,
+            .id = i, .bsp = i == 0, .x2apic = feature(m, FEAT_X2APIC), .ext_space = feature(m, FEAT_EXTAPIC),
             .maxphys = m->model->maxphys,
         };
         lapic_init(&m->lapic[i], &m->apics, (int)i, &m->clock, &lc);
@@ -297,7 +302,8 @@ static enum svmemu_status check_config(struct svmemu *m)
         c->memory = 128u << 20;
     if (c->no_memory && c->memory)
         return SVMEMU_ARGUMENT;
-    if (c->vcpus > MACHINE_MAX_VCPUS || (c->memory & PAGE_MASK) || c->memory > (1ull << (m->model->maxphys - 1)))
+    cpu_model_features(m->model, m->features);
+    if (c->vcpus > (feature(m, FEAT_X2APIC) ? MACHINE_MAX_VCPUS : XAPIC_MAX_VCPUS) || (c->memory & PAGE_MASK) || c->memory > (1ull << (m->model->maxphys - 1)))
         return SVMEMU_ARGUMENT;
     if (c->memory > 1ull << 40 || ((c->flags & SVMEMU_PC) && c->memory < 2u << 20))
         return SVMEMU_ARGUMENT;
@@ -306,7 +312,6 @@ static enum svmemu_status check_config(struct svmemu *m)
     m->vcpus = c->vcpus;
     m->low_ram = c->memory < LOW_RAM_END ? c->memory : LOW_RAM_END;
     m->high_ram = c->memory - m->low_ram;
-    cpu_model_features(m->model, m->features);
     return SVMEMU_OK;
 }
 

@@ -23,9 +23,11 @@
 #include "svm/svm.h"
 #include <svmemu/svmemu.h>
 
-enum { MACHINE_MAX_VCPUS = 64 };
+enum { MACHINE_MAX_VCPUS = EXEC_MAX_VCPUS, XAPIC_MAX_VCPUS = 255 /* id FFh is all of them */ };
 #define LOW_RAM_END 0xE0000000ull /* the 3.5 GiB mark: RAM beyond it continues at 4 GiB */
 #define HIGH_RAM_BASE 0x100000000ull
+
+#define IOAPIC_ID(m) ((u8)((m)->vcpus & 0xF)) /* the register has four bits */
 
 struct pc {
     struct pic pic;

@@ -16,6 +16,8 @@ static void pic_int(void *ctx, unsigned n, bool level)
     struct svmemu *m = ctx;
     (void)n;
     apic_bus_set_intr(&m->apics, level);
+    if (m->pc)
+        ioapic_set_pin(&m->pc->ioapic, 0, level); /* the 8259 is also behind the I/O APIC, for virtual wire mode through it */
 }
 
 /* ISA lines go to both controllers; the timer's line 0 is pin 2 of the I/O APIC, as the MADT's override says. */
@@ -72,6 +74,15 @@ static void pirq(void *ctx, unsigned n, bool level)
     struct svmemu *m = ctx;
     ioapic_set_pin(&m->pc->ioapic, 16 + n, level);
     piix_set_pirq(&m->pc->piix, n, level);
+}
+
+static void pci_msi(void *ctx, u64 address, u32 data)
+{
+    struct svmemu *m = ctx;
+    if (address >> 20 == APIC_MSI_SPA >> 20)
+        apic_bus_msi(&m->apics, address, data);
+    else /* anywhere else it is a memory write like any other */
+        phys_write_le(&m->view, (struct spa){ address & ~3ull }, 4, data);
 }
 
 void pc_apic_eoi(void *ctx, u8 vector)
@@ -148,13 +159,13 @@ bool pc_create(struct svmemu *m)
     const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true,
                                        .firmware_debug = m->cfg.flags & SVMEMU_FIRMWARE_DEBUG };
     const struct hpet_out hout = { .ctx = p, .pin = hpet_pin, .legacy_irq = hpet_irq, .legacy_mode = hpet_legacy };
-    const struct pci_out pout = { .ctx = m, .intx = pirq, .reset = reset_from_chipset };
+    const struct pci_out pout = { .ctx = m, .intx = pirq, .msi = pci_msi, .reset = reset_from_chipset };
     if (!p)
         return false;
     m->pc = p;
 #define IRQ(line) ((struct irq_line){ .set = isa_irq, .ctx = p, .n = (line) })
     if (!pic_init(&p->pic, m->bus, (struct irq_line){ .set = pic_int, .ctx = m }) ||
-        !ioapic_init(&p->ioapic, m->bus, &m->apics, IOAPIC_DEFAULT_SPA, (u8)m->vcpus) ||
+        !ioapic_init(&p->ioapic, m->bus, &m->apics, IOAPIC_DEFAULT_SPA, IOAPIC_ID(m)) ||
         !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
         !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
         !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout) || !pci_init(&p->pci, m->bus, &pout) ||
@@ -190,6 +201,16 @@ enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
     if (line > 15)
         return machine_fail(m, SVMEMU_ARGUMENT, "interrupt line %u: there are 0 to 15", line);
     isa_irq(m->pc, line, level);
+    return SVMEMU_OK;
+}
+
+enum svmemu_status svmemu_msi(struct svmemu *m, uint64_t address, uint32_t data, unsigned *accepted)
+{
+    if (address >> 20 != APIC_MSI_SPA >> 20 || (address & 3))
+        return machine_fail(m, SVMEMU_ARGUMENT, "message address %#llx: FEE00000h to FEEFFFFCh", (unsigned long long)address);
+    int n = apic_bus_msi(&m->apics, address, data);
+    if (accepted)
+        *accepted = (unsigned)n;
     return SVMEMU_OK;
 }
 

@@ -108,7 +108,7 @@ static void test_config(void **state)
 {
     struct svmemu *m;
     (void)state;
-    struct svmemu_config c = { .vcpus = 65 };
+    struct svmemu_config c = { .vcpus = 513 };
     assert_int_equal(svmemu_create(&c, &m), SVMEMU_ARGUMENT);
     c = (struct svmemu_config){ .cpu = "nothing" };
     assert_int_equal(svmemu_create(&c, &m), SVMEMU_PROFILE);
