@@ -15,6 +15,8 @@ struct out {
     size_t size, at;
     u64 load;
     bool full;
+    const char *broken;
+    struct acpi_link *link;
 };
 
 static void put(struct out *o, unsigned width, u64 v)
@@ -33,21 +35,44 @@ static void put_bytes(struct out *o, const void *p, size_t len)
         put(o, 1, ((const u8 *)p)[i]);
 }
 
+/* An address that moves with the tables. */
+static void put_pointer(struct out *o, unsigned width, u64 v)
+{
+    struct acpi_link *l = o->link;
+    if (l && l->pointers < ARRAY_LEN(l->pointer)) {
+        l->pointer[l->pointers].at = (u32)o->at;
+        l->pointer[l->pointers++].width = (u8)width;
+    }
+    put(o, width, v);
+}
+
 static void align(struct out *o, unsigned a)
 {
     while (!o->full && o->at % a)
         put(o, 1, 0);
 }
 
-static void set_checksum(struct out *o, size_t start, size_t len, size_t where)
+static bool is_broken(const struct out *o, const char *signature)
 {
+    return o->broken && !memcmp(o->broken, signature, 4);
+}
+
+static void set_checksum(struct out *o, size_t start, size_t len, size_t where, const char *signature)
+{
+    struct acpi_link *l = o->link;
+    bool broken = is_broken(o, signature);
     u8 sum = 0;
     if (o->full)
         return;
     o->buf[start + where] = 0;
     for (size_t i = 0; i < len; i++)
         sum = (u8)(sum + o->buf[start + i]);
-    o->buf[start + where] = (u8)-sum;
+    o->buf[start + where] = (u8)-(sum + broken);
+    if (l && !broken && l->sums < ARRAY_LEN(l->sum)) {
+        l->sum[l->sums].at = (u32)(start + where);
+        l->sum[l->sums].start = (u32)start;
+        l->sum[l->sums++].len = (u32)len;
+    }
 }
 
 static size_t table_begin(struct out *o, const char *signature, u8 revision)
@@ -67,9 +92,10 @@ static size_t table_begin(struct out *o, const char *signature, u8 revision)
 
 static u64 table_end(struct out *o, size_t start)
 {
-    if (!o->full)
+    if (!o->full) {
         store_le(o->buf + start + 4, 4, o->at - start);
-    set_checksum(o, start, o->at - start, 9);
+        set_checksum(o, start, o->at - start, 9, (const char *)o->buf + start);
+    }
     return o->load + start;
 }
 
@@ -90,6 +116,7 @@ static u64 build_dsdt(struct out *o)
     align(o, 16);
     size_t start = o->at;
     put_bytes(o, dsdt_aml_code, sizeof(dsdt_aml_code));
+    set_checksum(o, start, sizeof(dsdt_aml_code), 9, "DSDT");
     return o->load + start;
 }
 
@@ -114,23 +141,23 @@ enum { /* FADT flags; without PWR_BUTTON and SLP_BUTTON both buttons are fixed h
 };
 enum { BOOT_LEGACY_DEVICES = 1 << 0, BOOT_8042 = 1 << 1, BOOT_NO_VGA = 1 << 2 };
 
-static u64 build_fadt(struct out *o, u64 facs, u64 dsdt)
+static u64 build_fadt(struct out *o, u64 facs, u64 dsdt, u64 pm)
 {
     size_t start = table_begin(o, "FACP", 3);
-    put(o, 4, facs);
-    put(o, 4, dsdt);
+    put_pointer(o, 4, facs);
+    put_pointer(o, 4, dsdt);
     put(o, 1, 0);
     put(o, 1, 0);             /* preferred profile: unspecified */
     put(o, 2, PM_SCI_IRQ);
     put(o, 4, 0);             /* no SMI command port: always in ACPI mode */
     put_zero(o, 4);
-    put(o, 4, PM1_EVT_PORT);
+    put(o, 4, pm);
     put(o, 4, 0);
-    put(o, 4, PM1_CNT_PORT);
+    put(o, 4, pm + PM1_CNT);
     put(o, 4, 0);
     put(o, 4, 0);             /* no PM2 control */
-    put(o, 4, PM_TMR_PORT);
-    put(o, 4, PM_GPE0_PORT);
+    put(o, 4, pm + PM_TMR);
+    put(o, 4, pm + PM_GPE0);
     put(o, 4, 0);             /* no GPE1 */
     put(o, 1, 4);             /* PM1_EVT_LEN */
     put(o, 1, 2);             /* PM1_CNT_LEN */
@@ -148,15 +175,15 @@ static u64 build_fadt(struct out *o, u64 facs, u64 dsdt)
     put_gas(o, 8, 1, 0xCF9);
     put(o, 1, 6);             /* reset value */
     put_zero(o, 3);
-    put(o, 8, facs);
-    put(o, 8, dsdt);
-    put_gas(o, 32, 2, PM1_EVT_PORT);
+    put_pointer(o, 8, facs);
+    put_pointer(o, 8, dsdt);
+    put_gas(o, 32, 2, pm);
     put_zero(o, 12);
-    put_gas(o, 16, 2, PM1_CNT_PORT);
+    put_gas(o, 16, 2, pm + PM1_CNT);
     put_zero(o, 12);
     put_zero(o, 12);
-    put_gas(o, 32, 3, PM_TMR_PORT);
-    put_gas(o, 32, 1, PM_GPE0_PORT);
+    put_gas(o, 32, 3, pm + PM_TMR);
+    put_gas(o, 32, 1, pm + PM_GPE0);
     put_zero(o, 12);
     return table_end(o, start);
 }
@@ -239,19 +266,28 @@ static u64 build_mcfg(struct out *o, u64 spa)
 
 static void build_rsdp(struct out *o, u64 rsdt, u64 xsdt)
 {
-    struct out r = { .buf = o->buf, .size = RSDP_LEN };
+    struct out r = { .buf = o->buf, .size = RSDP_LEN, .broken = o->broken, .link = o->link };
     if (o->full)
         return;
     put_bytes(&r, "RSD PTR ", 8);
     put(&r, 1, 0);
     put_bytes(&r, "SVMEMU", 6);
     put(&r, 1, 2);
-    put(&r, 4, rsdt);
+    put_pointer(&r, 4, rsdt);
     put(&r, 4, RSDP_LEN);
-    put(&r, 8, xsdt);
+    put_pointer(&r, 8, xsdt);
     put(&r, 4, 0);
-    set_checksum(&r, 0, 20, 8);
-    set_checksum(&r, 0, RSDP_LEN, 32);
+    set_checksum(&r, 0, 20, 8, "RSDP");
+    set_checksum(&r, 0, RSDP_LEN, 32, "RSDP");
+}
+
+bool acpi_can_break(const char *signature)
+{
+    static const char known[][5] = { "RSDP", "RSDT", "XSDT", "FACP", "APIC", "HPET", "MCFG", "DSDT" };
+    for (unsigned i = 0; i < ARRAY_LEN(known); i++)
+        if (!strcmp(signature, known[i]))
+            return true;
+    return false;
 }
 
 size_t acpi_size(const struct acpi_cfg *cfg)
@@ -261,15 +297,17 @@ size_t acpi_size(const struct acpi_cfg *cfg)
 
 size_t acpi_build(const struct acpi_cfg *cfg, void *buf, size_t size, size_t *rsdp_len)
 {
-    struct out o = { .buf = buf, .size = size, .load = cfg->load_spa };
+    struct out o = { .buf = buf, .size = size, .load = cfg->load_spa, .broken = cfg->broken, .link = cfg->link };
     u64 tables[4];
     unsigned n = 0;
     if (!cfg->cpus || cfg->cpus > 4096 || cfg->load_spa % 64 || cfg->load_spa + size > 1ull << 32)
         return 0;
+    if (cfg->link)
+        cfg->link->pointers = cfg->link->sums = 0;
     put_zero(&o, RSDP_LEN);
     u64 facs = build_facs(&o);
     u64 dsdt = build_dsdt(&o);
-    tables[n++] = build_fadt(&o, facs, dsdt);
+    tables[n++] = build_fadt(&o, facs, dsdt, cfg->pm_port ? cfg->pm_port : PM_PORT);
     tables[n++] = build_madt(&o, cfg);
     if (cfg->hpet_spa)
         tables[n++] = build_hpet(&o, cfg->hpet_spa);
@@ -277,11 +315,11 @@ size_t acpi_build(const struct acpi_cfg *cfg, void *buf, size_t size, size_t *rs
         tables[n++] = build_mcfg(&o, cfg->mcfg_spa);
     size_t start = table_begin(&o, "RSDT", 1);
     for (unsigned i = 0; i < n; i++)
-        put(&o, 4, tables[i]);
+        put_pointer(&o, 4, tables[i]);
     u64 rsdt = table_end(&o, start);
     start = table_begin(&o, "XSDT", 1);
     for (unsigned i = 0; i < n; i++)
-        put(&o, 8, tables[i]);
+        put_pointer(&o, 8, tables[i]);
     u64 xsdt = table_end(&o, start);
     build_rsdp(&o, rsdt, xsdt);
     if (rsdp_len)

@@ -124,6 +124,13 @@ DefinitionBlock ("", "DSDT", 2, "SVMEMU", "SVMEMUPC", 1)
             Name (_CRS, ResourceTemplate () { Memory32Fixed (ReadWrite, 0xE0000000, 0x10000000) })
         }
 
+        Device (FWCF)                   // [QEMU docs/specs/fw_cfg, ACPI interface]
+        {
+            Name (_HID, "QEMU0002")
+            Name (_STA, 0x0B)
+            Name (_CRS, ResourceTemplate () { IO (Decode16, 0x510, 0x510, 1, 12) })
+        }
+
         Device (HPET)
         {
             Name (_HID, EisaId ("PNP0103"))

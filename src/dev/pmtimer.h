@@ -8,10 +8,9 @@
 #include "bus/clock.h"
 
 #define PM_PORT 0x600u
-#define PM1_EVT_PORT PM_PORT
-#define PM1_CNT_PORT (PM_PORT + 4u)
-#define PM_TMR_PORT (PM_PORT + 8u)
-#define PM_GPE0_PORT (PM_PORT + 12u)
+#define PM1_CNT 4u /* in the window, which starts with the event block */
+#define PM_TMR 8u
+#define PM_GPE0 12u
 #define PM_WINDOW 64u
 #define PM_TMR_HZ 3579545u
 #define PM_SLP_TYP_S5 5u            /* what \_S5 of the DSDT says */

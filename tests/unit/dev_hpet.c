@@ -191,7 +191,7 @@ static void clocks_agree(void **state)
     for (unsigned ms = 0; ms <= 20000; ms += 7) {
         f.clock.now = ms * (CORE_HZ / 1000) * TICKS_PER_CYCLE;
         clock_run_due(&f.clock);
-        u64 hpet = rd(&f, 0xF0, 8), acpi = port_read(f.bus, PM_TMR_PORT, 4, 0), tsc = clock_tsc(&f.clock);
+        u64 hpet = rd(&f, 0xF0, 8), acpi = port_read(f.bus, PM_PORT + 8, 4, 0), tsc = clock_tsc(&f.clock);
         port_write(f.bus, 0x43, 1, 0, 0);
         u64 low = port_read(f.bus, 0x40, 1, 0), high = port_read(f.bus, 0x40, 1, 0), pit_count = low | high << 8;
         port_write(f.bus, 0x70, 1, 0, 0);
