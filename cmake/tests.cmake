@@ -104,6 +104,13 @@ if(TARGET guests AND TARGET svmemu)
     if(SVMEMU_OFFLINE)
         set_tests_properties(guest.firmware PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
     endif()
+    add_test(NAME guest.firmware_linux COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/firmware_linux.sh $<TARGET_FILE:svmemu>
+        ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/firmware)
+    set_tests_properties(guest.firmware_linux PROPERTIES LABELS "guest" TIMEOUT 600 SKIP_RETURN_CODE 77 RESOURCE_LOCK "kernel;firmware")
+    set_tests_properties(guest.firmware PROPERTIES RESOURCE_LOCK firmware)
+    if(SVMEMU_OFFLINE)
+        set_tests_properties(guest.firmware_linux PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+    endif()
     if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh)
         add_test(NAME guest.linux_pvh COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_pvh.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)

@@ -33,6 +33,7 @@ enum {
     SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, PCI, HPET, ACPI */
     SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: the test device at port F4h */
     SVMEMU_FIRMWARE_DEBUG = 1 << 2, /**< with SVMEMU_PC: port 402h prints characters as E9h does; SeaBIOS writes its log there */
+    SVMEMU_SMBIOS_3 = 1 << 3,  /**< with SVMEMU_PC: a firmware gets the SMBIOS entry point of version 3.0 instead of 2.1 */
 };
 
 /** How to build a machine. Zero-initialise, then set what matters; zero means the default. */
@@ -41,7 +42,9 @@ struct svmemu_config {
     bool no_memory;    /**< no RAM at all: map your own with svmemu_map_ram() */
     unsigned vcpus;    /**< 1 to 512, default 1; more than 255 only on profiles with x2APIC */
     const char *cpu;   /**< profile, default "zen3" */
-    unsigned flags;    /**< SVMEMU_PC, SVMEMU_EXIT_PORT, SVMEMU_FIRMWARE_DEBUG */
+    unsigned flags;    /**< SVMEMU_PC and others of this enum */
+    const char *broken_acpi; /**< signature of an ACPI table to get a wrong checksum: RSDP, RSDT, XSDT, FACP, APIC, HPET, MCFG or
+                              * DSDT; NULL: none. Others: SVMEMU_NAME. For tests of what guests do then */
     uint64_t seed;     /**< of RDRAND and RDSEED */
     int64_t epoch;     /**< RTC's start, seconds since 1970; default 2024-01-01 */
     void *ctx;         /**< first argument of the callbacks */
@@ -101,6 +104,14 @@ SVMEMU_API enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *n
 /** A firmware image of 64 KiB to 16 MiB, a multiple of 64 KiB (PC only): it stands below 4 GiB, its end below 1 MiB too. The machine
  * is reset and starts at the reset vector; so does every later svmemu_reset(). Only once in a machine's life. */
 SVMEMU_API enum svmemu_status svmemu_load_firmware(struct svmemu *m, const char *path);
+/** A file for the guest in QEMU's fw_cfg device (PC only). The bytes are copied. A name has 1 to 55 characters; users' names begin
+ * with "opt/". A file of the same name is replaced, be it one of the machine's own. At most 64 files. */
+SVMEMU_API enum svmemu_status svmemu_fw_cfg_file(struct svmemu *m, const char *name, const void *data, size_t len);
+/** The same with the contents of a host file. */
+SVMEMU_API enum svmemu_status svmemu_fw_cfg_file_from(struct svmemu *m, const char *name, const char *path);
+/** A bzImage, its command line and at most one module (the initrd) for a boot ROM that a firmware starts: QEMU's linuxboot_dma.bin,
+ * given as fw_cfg file "genroms/linuxboot_dma.bin", say (PC only). */
+SVMEMU_API enum svmemu_status svmemu_fw_cfg_kernel(struct svmemu *m, const char *path, const struct svmemu_load *load);
 /**@}*/
 
 /** @name Running */

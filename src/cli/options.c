@@ -10,7 +10,7 @@
 void print_help(FILE *f)
 {
     fputs("usage: svmemu run [options] GUEST [-- guest arguments]\n"
-          "       svmemu run [options] --firmware FILE\n"
+          "       svmemu run [options] --firmware FILE [KERNEL [-- kernel arguments]]\n"
           "       svmemu cpus [--missing]\n"
           "       svmemu version | --help\n\n"
           "  -m, --memory SIZE        RAM, with K, M or G (128M)\n"
@@ -31,6 +31,9 @@ void print_help(FILE *f)
           "                           translations): same results\n"
           "      --firmware FILE      start a firmware image at the reset vector\n"
           "      --firmware-debug     port 402h prints what firmware writes there\n"
+          "      --fw-cfg NAME=FILE   a file for the guest in the fw_cfg device, repeatable\n"
+          "      --smbios 2.1|3.0     entry point that a firmware is given (2.1)\n"
+          "      --break-acpi TABLE   give an ACPI table a wrong checksum: RSDP, RSDT, XSDT, FACP, APIC, HPET, MCFG, DSDT\n"
           "      --no-exit-port       no test device at port F4h\n"
           "      --no-reboot          end when the guest asks for a reset\n"
           "\nOn a terminal Ctrl-A x ends, Ctrl-A h lists the other keys. Exit statuses: see svmemu(1).\n",
@@ -94,7 +97,21 @@ static bool add_module(struct options *o, char *text, bool first)
 }
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_STATS, OPT_NOPORT,
-       OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG };
+       OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG,
+       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK };
+
+static bool add_fw_file(struct options *o, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1])
+        return bad("--fw-cfg %s: NAME=FILE is wanted", text);
+    if (o->fw_files == MAX_FW_FILES)
+        return bad("too many fw_cfg files: %s", text);
+    *equals = 0;
+    o->fw_file[o->fw_files].name = text;
+    o->fw_file[o->fw_files++].path = equals + 1;
+    return true;
+}
 
 static bool append(struct options *o, const char *text)
 {
@@ -151,6 +168,11 @@ static bool one(struct options *o, int c)
     case OPT_NOPORT: o->machine.flags &= ~(unsigned)SVMEMU_EXIT_PORT; return true;
     case OPT_FIRMWARE: o->firmware = optarg; return true;
     case OPT_FWDEBUG: o->machine.flags |= SVMEMU_FIRMWARE_DEBUG; return true;
+    case OPT_FWCFG: return add_fw_file(o, optarg);
+    case OPT_SMBIOS:
+        o->machine.flags = (o->machine.flags & ~(unsigned)SVMEMU_SMBIOS_3) | (!strcmp(optarg, "3.0") ? SVMEMU_SMBIOS_3 : 0);
+        return !strcmp(optarg, "2.1") || !strcmp(optarg, "3.0") || bad("--smbios %s: only 2.1 and 3.0 are known", optarg);
+    case OPT_BREAK: o->machine.broken_acpi = optarg; return true;
     case OPT_NOREBOOT: o->no_reboot = true; return true;
     default: return false; /* getopt has printed why */
     }
@@ -165,7 +187,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         { "trace-exits", 0, NULL, OPT_EXITS }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
         { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED },
         { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "firmware", 1, NULL, OPT_FIRMWARE },
-        { "firmware-debug", 0, NULL, OPT_FWDEBUG }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "firmware-debug", 0, NULL, OPT_FWDEBUG }, { "fw-cfg", 1, NULL, OPT_FWCFG }, { "smbios", 1, NULL, OPT_SMBIOS },
+        { "break-acpi", 1, NULL, OPT_BREAK }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
     };
     int c;
     *o = (struct options){ .max_insns = SVMEMU_NO_LIMIT, .max_cycles = SVMEMU_NO_LIMIT };
@@ -181,8 +204,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         if (!one(o, c))
             return false;
     }
-    if (o->firmware)
-        return optind >= argc || bad("a firmware starts alone, without \"%s\"", argv[optind]);
+    if (o->firmware && optind >= argc)
+        return true;
     if (optind >= argc)
         return bad("%s", "no guest was given; see svmemu --help");
     o->guest = argv[optind++];

@@ -137,6 +137,28 @@ static int run_loaded(struct session *s)
     return exit_status(&stop, atomic_load(&s->watch.fired));
 }
 
+/* The guest's fw_cfg files from the host's. */
+static enum svmemu_status add_fw_files(const struct options *o, struct svmemu *m)
+{
+    enum svmemu_status r = SVMEMU_OK;
+    for (unsigned i = 0; r == SVMEMU_OK && i < o->fw_files; i++)
+        r = svmemu_fw_cfg_file_from(m, o->fw_file[i].name, o->fw_file[i].path);
+    return r;
+}
+
+/* With a firmware the kernel goes to its boot ROM. */
+static enum svmemu_status load(const struct options *o, struct svmemu *m)
+{
+    enum svmemu_status r = add_fw_files(o, m);
+    if (r != SVMEMU_OK)
+        return r;
+    if (!o->firmware)
+        return svmemu_load_file(m, o->guest, &o->load);
+    if (o->guest)
+        r = svmemu_fw_cfg_kernel(m, o->guest, &o->load);
+    return r != SVMEMU_OK ? r : svmemu_load_firmware(m, o->firmware);
+}
+
 int run_guest(struct options *o)
 {
     struct session s = { .o = o };
@@ -146,11 +168,11 @@ int run_guest(struct options *o)
     o->machine.diag = on_diag;
     enum svmemu_status r = svmemu_create(&o->machine, &s.m);
     if (r != SVMEMU_OK) {
-        fprintf(stderr, "svmemu: cannot build the machine: %s%s%s\n", svmemu_status_text(r), r == SVMEMU_PROFILE ? ": " : "",
-                r == SVMEMU_PROFILE ? o->machine.cpu : "");
+        const char *name = r == SVMEMU_PROFILE ? o->machine.cpu : r == SVMEMU_NAME ? o->machine.broken_acpi : NULL;
+        fprintf(stderr, "svmemu: cannot build the machine: %s%s%s\n", svmemu_status_text(r), name ? ": " : "", name ? name : "");
         return EXIT_USAGE;
     }
-    r = o->firmware ? svmemu_load_firmware(s.m, o->firmware) : svmemu_load_file(s.m, o->guest, &o->load);
+    r = load(o, s.m);
     if (r != SVMEMU_OK) {
         fprintf(stderr, "svmemu: %s\n", *svmemu_last_error(s.m) ? svmemu_last_error(s.m) : svmemu_status_text(r));
         svmemu_destroy(s.m);

@@ -53,6 +53,17 @@ DefinitionBlock ("", "DSDT", 2, "SVMEMU", "SVMEMUPC", 1)
                 Name (_ADR, 0x00010000)
                 OperationRegion (PRR, PCI_Config, 0x60, 4)
                 Field (PRR, ByteAcc, NoLock, Preserve) { PRQA, 8, PRQB, 8, PRQC, 8, PRQD, 8 }
+
+                Device (KBD)
+                {
+                    Name (_HID, EisaId ("PNP0303"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x60, 0x60, 1, 1)
+                        IO (Decode16, 0x64, 0x64, 1, 1)
+                        IRQNoFlags () { 1 }
+                    })
+                }
             }
         }
 

@@ -33,6 +33,12 @@ void piix_set_pirq(struct piix *x, unsigned pirq, bool level)
     route(x);
 }
 
+u16 piix_pmba(const struct piix *x)
+{
+    const u8 *config = x->pm.s.config;
+    return config[PIIX_PMREGMISC] & 1 ? (u16)(load_le(config + PIIX_PMBA, 2) & 0xFFC0) : 0;
+}
+
 void piix_set_pmba(struct piix *x, u16 port)
 {
     pci_config_write(x->pm.bus, 0, x->pm.devfn, PIIX_PMBA, 4, port);

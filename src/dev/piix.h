@@ -21,6 +21,8 @@ struct piix {
 void piix_init(struct piix *x, struct pci_bus *p, const struct mmio_ops *pm_ops, void *pm_ctx,
                void (*irq)(void *ctx, unsigned irq, bool level), void *irq_ctx);
 void piix_set_pirq(struct piix *x, unsigned pirq, bool level);
+/* Where firmware has put the power management registers; 0: not yet. */
+u16 piix_pmba(const struct piix *x);
 /* What firmware programs: power management registers at `port`. */
 void piix_set_pmba(struct piix *x, u16 port);
 

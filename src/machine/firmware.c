@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What a PC BIOS leaves behind: interrupt vectors, BIOS data area, ACPI tables, interrupt controllers, timer, MTRRs. */
-#include "machine/machine.h"
-
-#include "dev/acpi.h"
+/* What a PC BIOS leaves behind: interrupt vectors, BIOS data area, ACPI and SMBIOS tables, interrupt controllers, timer, MTRRs. */
+#include "machine/fw_items.h"
 
 #include <stdlib.h>
 
@@ -10,6 +8,9 @@
 #define ACPI_SPACE 0x10000u
 #define STUB_IRET 0x0100u /* offsets in segment F000h */
 #define STUB_CARRY 0x0110u
+#define ANCHOR_21_SPA 0xF0200u /* SMBIOS is searched at F0000h-FFFFFh in steps of 16 */
+#define ANCHOR_30_SPA 0xF0220u
+#define SMBIOS_SPA 0xF0240u
 
 static void put(struct svmemu *m, u64 pa, const void *data, size_t len)
 {
@@ -43,11 +44,9 @@ static void put_bda(struct svmemu *m)
 
 static enum svmemu_status put_acpi(struct svmemu *m)
 {
-    const struct acpi_cfg cfg = {
-        .load_spa = ACPI_SPA, .cpus = m->vcpus, .pic = true, .ioapic = true, .ioapic_id = IOAPIC_ID(m), .hpet_spa = HPET_SPA,
-        .mcfg_spa = PCI_ECAM_SPA,
-    };
+    struct acpi_cfg cfg = acpi_describe(m);
     size_t rsdp;
+    cfg.load_spa = ACPI_SPA;
     u8 *buf = calloc(1, ACPI_SPACE);
     if (!buf)
         return SVMEMU_MEMORY;
@@ -56,6 +55,18 @@ static enum svmemu_status put_acpi(struct svmemu *m)
         put(m, ACPI_SPA, buf, n);
     free(buf);
     return n ? SVMEMU_OK : machine_fail(m, SVMEMU_TOO_LARGE, "the ACPI tables do not fit E0000h-EFFFFh");
+}
+
+static void put_smbios(struct svmemu *m)
+{
+    u8 anchor[32];
+    struct smbios s;
+    smbios_describe(m, &s);
+    put(m, SMBIOS_SPA, s.table, s.len);
+    smbios_anchor_21(&s, SMBIOS_SPA, anchor);
+    put(m, ANCHOR_21_SPA, anchor, SMBIOS_ANCHOR_21);
+    smbios_anchor_30(&s, SMBIOS_SPA, anchor);
+    put(m, ANCHOR_30_SPA, anchor, SMBIOS_ANCHOR_30);
 }
 
 /* All memory write-back but the VGA window and the top of the first 4 GiB, where devices live. */
@@ -88,5 +99,6 @@ enum svmemu_status firmware_setup(struct svmemu *m)
     pic_bios_defaults(&m->pc->pic);
     pit_bios_defaults(&m->pc->pit);
     piix_set_pmba(&m->pc->piix, PM_PORT);
+    put_smbios(m);
     return put_acpi(m);
 }

@@ -2,6 +2,8 @@
 /* Finds out what a guest file is and starts the right loader. */
 #include "machine/load.h"
 
+#include "machine/fw_items.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,6 +168,8 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
         }
     }
     s = firmware_setup(m);
+    if (s == SVMEMU_OK && m->pc)
+        s = fw_items_cmdline(m, l.opt->cmdline);
     if (s == SVMEMU_OK)
         s = load_known(&l);
     free(owned.data);

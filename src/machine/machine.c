@@ -2,6 +2,8 @@
 /* Creating and wiring machines: RAM, clock, vCPUs, local APICs, devices. */
 #include "machine/machine.h"
 
+#include "dev/acpi.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,6 +309,10 @@ static enum svmemu_status check_config(struct svmemu *m)
         return SVMEMU_ARGUMENT;
     if (c->memory > 1ull << 40 || ((c->flags & SVMEMU_PC) && c->memory < 2u << 20))
         return SVMEMU_ARGUMENT;
+    if (c->broken_acpi && !acpi_can_break(c->broken_acpi))
+        return SVMEMU_NAME;
+    if (c->broken_acpi)
+        memcpy(m->broken_acpi, c->broken_acpi, 4);
     if (!c->epoch)
         c->epoch = 1704067200;
     m->vcpus = c->vcpus;
@@ -329,7 +335,7 @@ enum svmemu_status svmemu_create(const struct svmemu_config *config, struct svme
     enum svmemu_status s = check_config(m);
     if (s == SVMEMU_OK && !create_parts(m))
         s = SVMEMU_MEMORY;
-    m->cfg.cpu = NULL; /* the caller's string */
+    m->cfg.cpu = m->cfg.broken_acpi = NULL; /* the caller's strings */
     if (s != SVMEMU_OK) {
         svmemu_destroy(m);
         return s;
@@ -363,7 +369,7 @@ void svmemu_destroy(struct svmemu *m)
     }
     free(m->cpu);
     free(m->lapic);
-    free(m->pc);
+    pc_destroy(m);
     if (m->bus)
         bus_destroy(m->bus);
     free(m);

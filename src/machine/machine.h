@@ -9,6 +9,7 @@
 #include "apic/ioapic.h"
 #include "apic/pic.h"
 #include "cpu/cpuid.h"
+#include "dev/fwcfg.h"
 #include "dev/hpet.h"
 #include "dev/i440fx.h"
 #include "dev/kbc.h"
@@ -42,6 +43,7 @@ struct pc {
     struct i440fx host;
     struct piix piix;
     struct hpet hpet;
+    struct fwcfg fwcfg;
     u16 isa_levels, pirq_levels, hpet_levels; /* of the ISA lines, by who drives them */
     bool hpet_legacy; /* the HPET has the lines of PIT and RTC */
 };
@@ -59,6 +61,7 @@ struct svmemu {
     struct exec *exec;
     struct phys_view view;      /* the machine's own: DMA and API */
     const struct cpu_model *model;
+    char broken_acpi[5];        /* signature of the table with a wrong checksum, or "" */
     u64 features[FEAT_WORDS];
     u64 low_ram, high_ram;      /* bytes below 3.5 GiB and above 4 GiB */
     unsigned vcpus;
@@ -95,6 +98,7 @@ void machine_cpu_changed(struct vcpu *c);
 /* pc.c */
 bool pc_create(struct svmemu *m);
 void pc_reset(struct svmemu *m);
+void pc_destroy(struct svmemu *m);
 int pc_pic_ack(void *ctx);
 void pc_apic_eoi(void *ctx, u8 vector);
 

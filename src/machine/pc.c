@@ -2,6 +2,8 @@
 /* The PC platform: legacy devices, their interrupt lines, resets. */
 #include "machine/machine.h"
 
+#include "machine/fw_items.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -176,7 +178,14 @@ bool pc_create(struct svmemu *m)
 #undef IRQ
     uart_set_output(&p->uart, serial_out, m);
     rtc_set_memory(&p->rtc, m->low_ram, m->high_ram, m->vcpus);
-    return true;
+    return fw_items_create(m);
+}
+
+void pc_destroy(struct svmemu *m)
+{
+    if (m->pc)
+        fwcfg_fini(&m->pc->fwcfg);
+    free(m->pc);
 }
 
 void pc_reset(struct svmemu *m)
@@ -192,6 +201,7 @@ void pc_reset(struct svmemu *m)
     sysport_reset(&p->sys);
     pci_reset(&p->pci);
     hpet_reset(&p->hpet);
+    fwcfg_reset(&p->fwcfg);
 }
 
 enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
