@@ -161,6 +161,14 @@ SVMEMU_API enum svmemu_status svmemu_msi(struct svmemu *m, uint64_t address, uin
 enum svmemu_button { SVMEMU_BUTTON_POWER, SVMEMU_BUTTON_SLEEP };
 SVMEMU_API enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button);
 SVMEMU_API enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu);
+/** What a machine check leaves in MCi_STATUS, MCi_ADDR and MCi_MISC of its bank. */
+struct svmemu_mce {
+    uint64_t status, address, misc;
+};
+/** Writes the bank's registers and makes #MC pending; MCG_STATUS is set when the vCPU takes it: at the next instruction boundary with GIF
+ * set. Without CR4.MCE, or with MCG_STATUS.MCIP still set, that is a shutdown, as on silicon; a guest's intercepts apply.
+ * SVMEMU_ARGUMENT: no such vCPU or bank. Not while another thread runs the machine. */
+SVMEMU_API enum svmemu_status svmemu_machine_check(struct svmemu *m, unsigned vcpu, unsigned bank, const struct svmemu_mce *error);
 /** Input for COM1; *taken says how many bytes fitted. */
 SVMEMU_API enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken);
 /**@}*/

@@ -16,7 +16,7 @@ static const struct feature features[FEAT_COUNT] = {
 #undef FEAT
 };
 
-/* What works. Extensions that compute with vectors beyond SSE2 are not built yet, nor are CET, IBS, SEV and most optional parts of SVM. */
+/* What works. Extensions that compute with vectors beyond SSE2 are not built yet, nor are CET, IBS, SEV and AVIC. */
 static const u16 implemented[] = {
     FEAT_FPU, FEAT_VME, FEAT_DE, FEAT_PSE, FEAT_TSC, FEAT_MSR, FEAT_PAE, FEAT_MCE, FEAT_CX8, FEAT_APIC, FEAT_SEP, FEAT_MTRR, FEAT_PGE,
     FEAT_MCA, FEAT_CMOV, FEAT_PAT, FEAT_PSE36, FEAT_CLFSH, FEAT_MMX, FEAT_FXSR, FEAT_SSE, FEAT_SSE2, FEAT_HTT,
@@ -30,11 +30,13 @@ static const u16 implemented[] = {
     FEAT_TSCINVARIANT, FEAT_EFFFREQRO,
     FEAT_CLZERO, FEAT_INSTRETCNT, FEAT_RSTRFPERRPTRS, FEAT_RDPRU, FEAT_WBNOINVD, FEAT_IBPB, FEAT_INTWBINVD, FEAT_IBRS, FEAT_STIBP,
     FEAT_STIBPALWAYS, FEAT_LMSLEUNSUPP, FEAT_SSBD, FEAT_PSFD,
-    FEAT_NP, FEAT_SVML, FEAT_NRIPS, FEAT_TSCRATEMSR, FEAT_VMCBCLEAN, FEAT_FLUSHBYASID, FEAT_DECODEASSISTS,
+    FEAT_NP, FEAT_LBRVIRT, FEAT_SVML, FEAT_NRIPS, FEAT_TSCRATEMSR, FEAT_VMCBCLEAN, FEAT_FLUSHBYASID, FEAT_DECODEASSISTS,
+    FEAT_PAUSEFILTER, FEAT_PAUSEFILTERTHR, FEAT_VMSAVEVIRT, FEAT_VGIF, FEAT_SPECCTRLVIRT, FEAT_HOSTMCEOVERRIDE, FEAT_TLBICTL, FEAT_VNMI,
+    FEAT_SVMEADDRCHK, FEAT_BUSLOCKTHR, FEAT_IDLEHLT, FEAT_INVLPGB, FEAT_MCOMMIT,
     FEAT_NONESTEDDBP, FEAT_FSGSNONSERIAL, FEAT_LFENCESERIAL, FEAT_NULLSELCLR,
 };
 /* What `max` has beyond Zen 3. */
-static const u16 max_extra[] = {FEAT_X2APIC, FEAT_LA57, FEAT_FSGSNONSERIAL};
+static const u16 max_extra[] = {FEAT_X2APIC, FEAT_LA57, FEAT_FSGSNONSERIAL, FEAT_VNMI, FEAT_BUSLOCKTHR, FEAT_IDLEHLT};
 
 /* Registers made of feature bits: bits that feature.def does not know are cleared, but for those of `keep`. */
 static const struct { u32 leaf; u8 sub, reg; u32 keep; } feature_regs[] = {

@@ -30,6 +30,13 @@ void cpu_update_mmu(struct vcpu *c)
     mmu_context(&c->mmu);
 }
 
+void cpu_update_a20(struct vcpu *c)
+{
+    c->view.a20_mask = c->a20_masked && !(c->st.vm_cr & 4) ? ~BIT(20) : ~0ull;
+    mmu_purge_derived(&c->mmu);
+    cpu_update_mode(c);
+}
+
 void cpu_update_mode(struct vcpu *c)
 {
     cpu_update_mmu(c);

@@ -451,6 +451,7 @@ SETTER(vm_cr) /* [APM2 15.30.1] */
     if (!(old & VM_CR_SVMDIS) && (v & VM_CR_SVMDIS) && (c->st.efer & EFER_SVME))
         return false;
     *field_of(c, r, n) = (v & ~fixed) | (old & fixed);
+    cpu_update_a20(c);
     return true;
 }
 SETTER(vm_hsave_pa)

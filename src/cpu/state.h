@@ -35,6 +35,10 @@ enum { CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR
 /* EFER */
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12, EFER_LMSLE = 1 << 13,
        EFER_FFXSR = 1 << 14, EFER_TCE = 1 << 15, EFER_MCOMMIT = 1 << 17, EFER_INTWB = 1 << 18, EFER_UAIE = 1 << 20, EFER_AIBRSE = 1 << 21 };
+/* DEBUGCTL */
+enum { DEBUGCTL_LBR = 1 << 0, DEBUGCTL_BTF = 1 << 1 };
+/* MCG_STATUS */
+enum { MCG_RIPV = 1 << 0, MCG_MCIP = 1 << 2 };
 /* Exceptions */
 enum { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6, EXC_NM = 7, EXC_DF = 8, EXC_TS = 10,
        EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XF = 19, EXC_CP = 21, EXC_HV = 28,

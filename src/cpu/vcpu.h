@@ -105,6 +105,7 @@ struct vcpu {
     u64 ticks;                /* local time, folded by cpu_sync */
     u64 stat_vmrun, stat_vmexit, stat_exceptions[32], stat_irqs;
     void (*fold)(struct vcpu *c); /* exec_fold, set by exec: running slice's budget into ticks/insns and clock->now; NULL in tests */
+    bool a20_masked;          /* the A20M signal; VM_CR.DIS_A20M decides whether it acts */
     unsigned cpus;            /* vCPUs in the machine, for CPUID topology; 0 reads as 1 */
 };
 
@@ -197,6 +198,7 @@ void stack_commit(struct vcpu *c, u64 rsp); /* writes RSP/ESP/SP by the stack's 
 /* ---- control ---- */
 bool cpu_jump(struct vcpu *c, u64 target, unsigned osz); /* near: cut to osz, limit/canonical check (#GP), sets next_rip */
 void cpu_update_mode(struct vcpu *c);   /* after CR0/CR4/EFER/CS/CPL/VM/asid changes: MMU context, attn |= ATTN_MODE */
+void cpu_update_a20(struct vcpu *c);    /* the A20M signal or VM_CR.DIS_A20M changed [APM2 15.30.1] */
 void cpu_sync(struct vcpu *c);          /* folds lazy flags and counts into st; call before looking from outside exec */
 /* Between two elements of a REP: ticks to the slice's deadline. A limit on instructions does not count, or it would change where the REP is
  * left and, if it overwrites its own bytes, what it does. */

@@ -133,6 +133,16 @@ bool exec_add_vcpu(struct exec *e, struct vcpu *c)
     return true;
 }
 
+void exec_each_vcpu(struct vcpu *c, void (*f)(struct vcpu *c, const void *arg), const void *arg)
+{
+    if (!c->exec) {
+        f(c, arg);
+        return;
+    }
+    for (unsigned i = 0; i < c->exec->e->nvcpu; i++)
+        f(c->exec->e->vcpu[i], arg);
+}
+
 static bool seg_flat(const struct seg *s, bool code)
 {
     if (s->base || s->limit != 0xFFFFFFFF || !(s->attr & ATTR_P) || !(s->attr & ATTR_S))
@@ -157,6 +167,8 @@ u32 exec_mode_key(const struct vcpu *c)
     }
     if (mmu_looks(&c->mmu)) /* generic accessors only */
         k &= ~MODEKEY_FLAT_DATA;
+    if ((c->st.debugctl & DEBUGCTL_LBR) || (c->icpt[ICPT_BUSLOCK >> 5] >> (ICPT_BUSLOCK & 31) & 1))
+        k |= MODEKEY_ALONE;
     return k;
 }
 

@@ -369,6 +369,23 @@ static bool exception_exits(struct vcpu *c, const struct event *ev)
     return true;
 }
 
+/* An exception or interrupt is a branch too; the branch before it moves to LASTEXCP. A #DB ends recording and branch stepping instead.
+ * [APM2 13.1.6] */
+static void record_event(struct vcpu *c, const struct event *ev, u64 from)
+{
+    struct cpu_state *st = &c->st;
+    if (is_exception(ev) && ev->vec == EXC_DB) {
+        st->debugctl &= ~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+        return;
+    }
+    if (!(st->debugctl & DEBUGCTL_LBR))
+        return;
+    st->last_excp_from = st->br_from;
+    st->last_excp_to = st->br_to;
+    st->br_from = from;
+    st->br_to = st->rip;
+}
+
 void exec_deliver(struct vcpu *c)
 {
     struct event first = { .kind = EV_NONE }; /* under delivery */
@@ -423,7 +440,10 @@ void exec_deliver(struct vcpu *c)
         c->svm->injecting = false;
         injected = false;
         first = ev;
+        u64 from = c->st.rip;
         if (deliver_one(c, &ev)) {
+            if (UNLIKELY(c->st.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)))
+                record_event(c, &ev, from);
             c->st.shadow = c->st.shadow_ss = false;
             c->svm->delivering = 0;
             cpu_charge_class(c, TIME_event);

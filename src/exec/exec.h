@@ -45,6 +45,9 @@ void exec_get_stats(const struct exec *e, struct exec_stats *out);
 /* Runs one decoded instruction through its row's generic body with st.rip and next_rip set by the caller. False: c->ev says why. */
 bool exec_insn_generic(struct vcpu *c, const struct insn *in);
 
+/* Every vCPU of the machine that c belongs to; of a bare vCPU (tests) just c. */
+void exec_each_vcpu(struct vcpu *c, void (*f)(struct vcpu *c, const void *arg), const void *arg);
+
 /* Folds budget of the running slice into ticks/insns (device accesses need the local time). */
 void exec_fold(struct vcpu *c);
 

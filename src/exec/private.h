@@ -102,6 +102,7 @@ u32 exec_mode_key(const struct vcpu *c);
 #define MODEKEY_FLAT_CS (1u << 4)
 #define MODEKEY_FLAT_DATA (1u << 5)
 #define MODEKEY_64 (2u)
+#define MODEKEY_ALONE (1u << 6) /* branch recording, bus lock intercept: every instruction by step() */
 
 /* isa/lower.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots (>= 1) */
 unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The outer loop: slices, the decision point between instructions, entering blocks, running single instructions. */
 #include "exec/private.h"
+#include "mmu/memtype.h"
 #include "svm/svm.h"
 #include "timing/cost.h"
 
@@ -109,6 +110,38 @@ static bool take_nmi(struct vcpu *c)
     return true;
 }
 
+static bool take_vnmi(struct vcpu *c) /* [APM2 15.21.10] */
+{
+    if (!c->st.gif || c->st.shadow || !svm_vnmi_due(c))
+        return false;
+    wake(c);
+    svm_vnmi_take(c);
+    c->ev = (struct event){ .kind = EV_NMI, .vec = EXC_NMI };
+    exec_deliver(c);
+    return true;
+}
+
+/* Held while GIF is clear. A second one before software cleared MCIP, or one without CR4.MCE, is a shutdown. [APM2 9.3.2, 15.17] */
+static bool take_mc(struct vcpu *c)
+{
+    if (!c->st.gif)
+        return false;
+    wake(c);
+    c->pending &= ~(unsigned)PEND_MC;
+    bool again = c->st.mcg_status & MCG_MCIP, always = svm_mc_always_exits(c);
+    c->st.mcg_status |= MCG_MCIP | MCG_RIPV;
+    if (always) {
+        do_event_exit(c, VMEXIT_EXCP0 + EXC_MC);
+    } else if (again || !(c->st.cr4 & CR4_MCE)) {
+        c->exec->nchain = 0;
+        exec_shutdown(c);
+    } else {
+        cpu_raise(c, EXC_MC);
+        exec_deliver(c);
+    }
+    return true;
+}
+
 static bool take_intr(struct vcpu *c)
 {
     if (!c->st.gif || c->st.shadow)
@@ -148,22 +181,6 @@ static bool take_vintr(struct vcpu *c)
     return true;
 }
 
-/* #MC; with CR4.MCE clear it is a shutdown, intercepted or not [APM2 9.3, 15.12.16]. */
-static bool take_mc(struct vcpu *c)
-{
-    if (!c->st.gif)
-        return false;
-    wake(c);
-    c->pending &= ~(unsigned)PEND_MC;
-    if (!(c->st.cr4 & CR4_MCE)) {
-        exec_shutdown(c);
-        return true;
-    }
-    cpu_raise(c, EXC_MC);
-    exec_deliver(c);
-    return true;
-}
-
 static bool take_smi(struct vcpu *c)
 {
     if (!c->st.gif)
@@ -191,8 +208,8 @@ static bool decide(struct vcpu *c)
         bool waiting; /* may be taken while waiting for SIPI */
     } order[] = {
         { PEND_MC, take_mc, false }, { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
-        { PEND_TRAP, take_trap, false }, { PEND_NMI, take_nmi, false }, { PEND_INTR, take_intr, false },
-        { PEND_VINTR, take_vintr, false },
+        { PEND_TRAP, take_trap, false }, { PEND_NMI, take_nmi, false }, { PEND_VNMI, take_vnmi, false },
+        { PEND_INTR, take_intr, false }, { PEND_VINTR, take_vintr, false },
     };
     for (unsigned i = 0; i < ARRAY_LEN(order); i++)
         if ((c->pending & order[i].bit) && (order[i].waiting || c->st.activity != ACT_WAIT_SIPI) && order[i].take(c))
@@ -240,6 +257,35 @@ static bool insn_breakpoint(struct vcpu *c)
     return true;
 }
 
+/* Branches taken, for DEBUGCTL.LBR and BTF. A conditional one to the next instruction counts as not taken. */
+static bool branched(const struct vcpu *c, const struct insn *in, u64 next)
+{
+    bool always = in->op[0].kind == OPK_REL && (in->opcode == 0xE8 || in->opcode == 0xE9 || in->opcode == 0xEB); /* CALL, JMP */
+    return c->next_rip != next || always;
+}
+
+/* Bus locks: a locked access that is split over two cache lines or not write-back memory [APM2 15.14.5]. A fault comes first. */
+static COLD bool bus_lock(struct vcpu *c, const struct insn *in)
+{
+    const struct operand *o = NULL;
+    struct mmu_xl xl;
+    struct mmu_fault f;
+    u64 lin;
+    for (unsigned i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OPK_MEM)
+            o = &in->op[i];
+    bool xchg = in->opcode == 0x86 || in->opcode == 0x87;
+    if (!o || !((in->pfx & PFX_LOCK) || (xchg && !strcmp(isa_rows[in->row].name, "xchg"))))
+        return false;
+    unsigned size = o->size ? o->size : 8;
+    if (!seg_linear(c, in->seg, op_ea(c, in), size, ACC_W, &lin) || !lin_probe(c, lin, size, ACC_W) ||
+        !mmu_translate(&c->mmu, (struct gva){ lin }, ACC_W, &xl, &f)) {
+        c->ev.kind = EV_NONE;
+        return false;
+    }
+    return (lin & 63) + size > 64 || xl.memtype != MEMTYPE_WB;
+}
+
 /* Runs one instruction by itself, decoded if known: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
 static void step(struct exec *e, struct vcpu *c, const struct insn *known)
 {
@@ -284,7 +330,10 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
     c->st.shadow = c->st.shadow_ss = false;
     c->keep_rf = false; /* of an IRET that ended a block */
     c->cur = &in;
-    ok = exec_insn_generic(c, &in);
+    if (cpu_icpt(c, ICPT_BUSLOCK) && bus_lock(c, &in) && svm_bus_lock_exits(c))
+        ok = cpu_exit_event(c, VMEXIT_BUSLOCK, 0, 0);
+    else
+        ok = exec_insn_generic(c, &in);
     c->cur = NULL;
     charge_walks(c);
     if (!ok) {
@@ -294,7 +343,8 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         }
         return;
     }
-    if (c->rep_unfinished) {
+    bool unfinished = c->rep_unfinished;
+    if (unfinished) {
         c->rep_unfinished = false;
         c->budget += ((i64)cost << BUDGET_SHIFT) - 1;
         c->st.shadow = shadow;
@@ -304,7 +354,12 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         return; /* a world switch: flags, shadow and traps are the new side's */
     if (c->st.rflags & FL_RF && !c->keep_rf)
         c->st.rflags &= ~(u64)FL_RF;
-    if (tf) { /* TF as it was before the instruction [APM2 13.1.4] */
+    bool taken = (c->st.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) && !unfinished && branched(c, &in, rip_after(c, rip, in.len));
+    if (taken && (c->st.debugctl & DEBUGCTL_LBR)) {
+        c->st.br_from = rip;
+        c->st.br_to = c->next_rip;
+    }
+    if (tf && (taken || !(c->st.debugctl & DEBUGCTL_BTF))) { /* TF as it was before the instruction [APM2 13.1.4] */
         c->trap_dr6 |= 1u << 14;
         c->pending |= PEND_TRAP;
     }
@@ -350,7 +405,7 @@ static void advance(struct exec *e, struct vcpu *c)
     if (c->attn & ATTN_MODE || c->exec->mode == 0)
         c->exec->mode = exec_mode_key(c);
     c->attn = 0;
-    bool alone = c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF), rf = c->st.rflags & FL_RF;
+    bool alone = (c->exec->mode & MODEKEY_ALONE) || c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF), rf = c->st.rflags & FL_RF;
     if (!(alone | rf)) {
         const struct jump_entry *j = jump_find(c, c->st.rip);
         if (j && j->op->fn != op_dropped && j->charge >> BUDGET_SHIFT < c->budget >> BUDGET_SHIFT) {

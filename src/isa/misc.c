@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Flag instructions, NOP and the hint space, PAUSE, UD0..UD2, BOUND, RDRAND, RDSEED. */
 #include "isa/isa.h"
+#include "svm/svm.h"
 
 INSN(ONE, 90, _, _, nop, _, B0, _, _, nop, gen)
 INSN(0F, 18, _, MRM, nop, Ev, _, _, _, nop, gen)
@@ -18,12 +19,11 @@ SYS(nop)
     return true;
 }
 
-/* The pause filter, which counts before the intercept acts, is svm's to add [APM2 15.14.4]. */
 INSN(ONE, 90, F3, _, pause, _, B0, _, body:PAUSE, pause, gen)
 SYS(pause)
 {
     (void)in;
-    if (cpu_icpt(c, ICPT_PAUSE))
+    if (cpu_icpt(c, ICPT_PAUSE) && svm_pause_intercepted(c))
         return cpu_exit(c, VMEXIT_PAUSE, 0, 0);
     return true;
 }

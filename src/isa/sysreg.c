@@ -334,6 +334,8 @@ INSN(ONE, F4, _, _, hlt, _, CPL0 END, _, HLT, halt, gen)
 SYS(hlt)
 {
     (void)in;
+    if (cpu_icpt(c, ICPT_IDLE_HLT) && svm_idle(c))
+        return cpu_exit(c, VMEXIT_IDLE_HLT, 0, 0);
     c->st.activity = ACT_HLT;
     c->attn |= ATTN_EVENT;
     return true;
@@ -405,38 +407,6 @@ SYS(invpcid)
     }
     c->attn |= ATTN_MODE;
     return true;
-}
-
-/* Broadcast invalidation. rAX[2:0]: address, PCID, ASID valid; rAX[3] globals too; ECX[15:0] extra pages; EDX[15:0] ASID, [27:16] PCID.
- * It may always drop more than asked, so every form but the single page drops the ASID. The other vCPUs' part is the machine's,
- * through ops; profiles show the feature only when that is there. */
-INSN(0F, 01, NP, =FE, invlpgb, _, CPL0 END F:INVLPGB, _, body:INVLPGB, invlpg, gen)
-SYS(invlpgb)
-{
-    u64 a = zext(c->st.gpr[RAX], in->asz);
-    u32 n = (u32)c->st.gpr[RCX], who = (u32)c->st.gpr[RDX];
-    bool one_asid = a & 4;
-    if (c->guest && !cpu_has(c, FEAT_TLBICTL))
-        return cpu_raise(c, EXC_UD);
-    if (cpu_icpt(c, ICPT_INVLPGB))
-        return cpu_exit(c, VMEXIT_INVLPGB, 0, 0);
-    if ((a & 0xFC0) || (n & 0xFFFF) > 7 || (who & 0xF0000000u) || (!cpu_pe(c)) || (one_asid && (who & 0xFFFF) && c->guest))
-        return gp0(c);
-    if (!one_asid)
-        mmu_flush_all(&c->mmu);
-    else
-        mmu_flush_asid(&c->mmu, c->guest ? c->mmu.r.asid : who & 0xFFFF);
-    c->attn |= ATTN_MODE;
-    return true;
-}
-
-INSN(0F, 01, NP, =FF, tlbsync, _, CPL0 END F:INVLPGB, _, body:TLBSYNC, invlpg, gen)
-SYS(tlbsync)
-{
-    (void)in;
-    if (c->guest && !cpu_has(c, FEAT_TLBICTL))
-        return cpu_raise(c, EXC_UD);
-    return !cpu_icpt(c, ICPT_TLBSYNC) || cpu_exit(c, VMEXIT_TLBSYNC, 0, 0);
 }
 
 /* ---- protection keys ---- */

@@ -340,6 +340,20 @@ enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu)
     return SVMEMU_OK;
 }
 
+enum svmemu_status svmemu_machine_check(struct svmemu *m, unsigned vcpu, unsigned bank, const struct svmemu_mce *e)
+{
+    if (vcpu >= m->vcpus)
+        return machine_fail(m, SVMEMU_ARGUMENT, "vCPU %u: the machine has %u", vcpu, m->vcpus);
+    struct vcpu *c = m->cpu[vcpu];
+    if (!e || bank >= c->model->mce_banks || bank >= MCE_BANKS)
+        return machine_fail(m, SVMEMU_ARGUMENT, "machine check bank %u: the processor has %u", bank, c->model->mce_banks);
+    c->st.mce_bank[bank][1] = e->status;
+    c->st.mce_bank[bank][2] = e->address;
+    c->st.mce_bank[bank][3] = e->misc;
+    c->pending |= PEND_MC;
+    return SVMEMU_OK;
+}
+
 /* ---- VMCB ---- */
 const char *svmemu_vmcb_field(unsigned i)
 {

@@ -129,10 +129,9 @@ static void apic_sipi(void *ctx, int cpu, u8 vector)
 /* ---- bus hooks are exec's; A20 and stops ---- */
 void machine_set_a20(struct svmemu *m, bool on)
 {
-    u64 mask = on ? ~0ull : ~(1ull << 20);
     for (unsigned i = 0; i < m->vcpus; i++) {
-        m->cpu[i]->view.a20_mask = mask;
-        mmu_purge_derived(&m->cpu[i]->mmu);
+        m->cpu[i]->a20_masked = !on;
+        cpu_update_a20(m->cpu[i]);
     }
 }
 

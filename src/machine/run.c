@@ -45,7 +45,7 @@ static bool dead(const struct vcpu *c)
 {
     bool held = !c->st.gif && !c->guest; /* and no other processor can set this one's GIF [APM2 15.17] */
     bool masked = !(c->st.rflags & FL_IF) && !(c->st.activity == ACT_MWAIT && c->st.mwait_masked);
-    if ((c->pending & (PEND_NMI | PEND_INIT | PEND_SIPI | PEND_SMI)) && !held)
+    if ((c->pending & (PEND_NMI | PEND_INIT | PEND_SIPI | PEND_SMI | PEND_MC)) && !held)
         return false;
     return c->st.activity == ACT_WAIT_SIPI || c->st.activity == ACT_SHUTDOWN ||
            ((c->st.activity == ACT_HLT || c->st.activity == ACT_MWAIT) && !c->guest && (held || masked));

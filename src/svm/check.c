@@ -44,7 +44,8 @@ static inline bool pat_ok(u64 pat)
     return !(pat & 0xF8F8F8F8F8F8F8F8ull) && !(two & ~(four >> 1));
 }
 
-u64 svm_check(const union vmcb *v, const struct svm_check_in *in)
+/* Inlined into its two users, so that the host's rows cost nothing for the others. */
+static inline __attribute__((always_inline)) u64 evaluate(const union vmcb *v, const struct svm_check_in *in)
 {
     u64 w = 0, inj = v->eventinj;
     bool np = (v->np_ctl & NP_CTL_NP) && has(in, FEAT_NP);
@@ -58,13 +59,18 @@ u64 svm_check(const union vmcb *v, const struct svm_check_in *in)
     return w;
 }
 
+u64 svm_check(const union vmcb *v, const struct svm_check_in *in)
+{
+    return evaluate(v, in);
+}
+
 u64 svm_check_host(const union vmcb *hsave, const struct svm_check_in *in)
 {
     /* The rows that speak of fields the host save area has; CR0.PE is forced, not checked. [APM2 15.6] */
     static const u64 rows = 1ull << CHECK_efer_mbz | 1ull << CHECK_lme_pae | 1ull << CHECK_cs_l_d |
                             1ull << CHECK_cr0_cd_nw | 1ull << CHECK_cr0_high | 1ull << CHECK_cr3_mbz |
                             1ull << CHECK_cr4_mbz | 1ull << CHECK_cet_wp | 1ull << CHECK_pdpte;
-    return svm_check(hsave, in) & rows;
+    return evaluate(hsave, in) & rows;
 }
 
 COLD void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated, const char *prefix)

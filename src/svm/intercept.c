@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Intercepts that need more than one bit (I/O and MSR maps, pause filter), virtual interrupts, and the small SVM
  * instructions. */
-#include "svm/svm.h"
+#include "svm/world.h"
 
 bool svm_io_intercepted(struct vcpu *c, u16 port, unsigned width)
 {
@@ -62,6 +62,24 @@ bool svm_pause_intercepted(struct vcpu *c)
     return false;
 }
 
+bool svm_bus_lock_exits(struct vcpu *c)
+{
+    if (c->svm->bus_lock_count == 0)
+        return true;
+    c->svm->bus_lock_count--;
+    return false;
+}
+
+bool svm_idle(const struct vcpu *c)
+{
+    return !(c->svm->int_ctl & (INT_CTL_V_IRQ | (c->svm->vnmi ? INT_CTL_V_NMI : 0)));
+}
+
+bool svm_mc_always_exits(const struct vcpu *c)
+{
+    return c->guest && !(c->st.cr4 & CR4_MCE) && cpu_has(c, FEAT_HOSTMCEOVERRIDE) && (c->nest.hcr4 & CR4_MCE);
+}
+
 /* ---- virtual interrupts [APM2 15.21] ---- */
 bool svm_vintr_due(const struct vcpu *c)
 {
@@ -86,8 +104,16 @@ bool svm_vnmi_due(const struct vcpu *c)
     return (s->int_ctl & (INT_CTL_V_NMI | INT_CTL_V_NMI_MASK)) == INT_CTL_V_NMI;
 }
 
+void svm_virtual_nmi_pending(struct vcpu *c)
+{
+    const struct svm_cpu *s = c->svm;
+    if (s->vnmi && (s->int_ctl & (INT_CTL_V_NMI | INT_CTL_V_NMI_MASK)) == INT_CTL_V_NMI)
+        c->pending |= PEND_VNMI;
+}
+
 void svm_vnmi_take(struct vcpu *c)
 {
+    c->pending &= ~(u32)PEND_VNMI;
     c->svm->int_ctl = (c->svm->int_ctl & ~(u32)INT_CTL_V_NMI) | INT_CTL_V_NMI_MASK;
 }
 
@@ -96,6 +122,7 @@ bool svm_iret_unblocks(struct vcpu *c)
     if (!c->guest || !c->svm->vnmi)
         return true;
     c->svm->int_ctl &= ~(u32)INT_CTL_V_NMI_MASK;
+    svm_virtual_nmi_pending(c);
     c->attn |= ATTN_EVENT;
     return false;
 }

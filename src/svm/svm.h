@@ -35,6 +35,7 @@ struct svm_hooks {
 /* Exit statistics: codes 0..FFh, 400h..40Fh, and one slot for all others (INVALID). */
 enum { SVM_STAT_NPF = 256, SVM_STAT_OTHER = 272, SVM_STAT_N = 273 };
 
+#define SVM_NOT_CACHED (~0ull) /* no page starts here */
 struct svm_cpu {
     u64 vmcb_pa; /* of the running guest */
     u32 int_ctl; /* latched V_ fields; V_TPR is st.cr8 */
@@ -49,11 +50,15 @@ struct svm_cpu {
     u32 pause_count; /* internal pause filter counter */
     u16 pause_reload, pause_thresh;
     u64 pause_last; /* c->ticks of the last PAUSE */
+    u32 bus_lock_count;
+    bool invlpgb; /* the guest may use INVLPGB and TLBSYNC */
     u64 host_pat, host_spec_ctrl;
     u64 efer_legal, cr4_legal; /* bits the profile allows, computed at creation of the masks */
     bool masks_ready;
     u64 exits[SVM_STAT_N];
     struct svm_hooks hooks;
+    u64 cached_pa;    /* of the VMCB whose copy `cache` is, or SVM_NOT_CACHED [APM2 15.15] */
+    union vmcb cache; /* fields of clean groups as the processor last loaded or stored them */
     union vmcb bounce[2];
 };
 
@@ -88,6 +93,9 @@ struct svm_io {
 bool svm_io_exit(struct vcpu *c, const struct svm_io *io); /* returns false as cpu_exit does */
 bool svm_msr_intercepted(struct vcpu *c, u32 msr, bool write);
 bool svm_pause_intercepted(struct vcpu *c); /* counts; true: #VMEXIT(PAUSE) */
+bool svm_bus_lock_exits(struct vcpu *c);    /* with the intercept on: counts a bus lock; true: #VMEXIT(BUSLOCK) instead */
+bool svm_idle(const struct vcpu *c);        /* neither a virtual interrupt nor a virtual NMI is pending */
+bool svm_mc_always_exits(const struct vcpu *c); /* a guest without CR4.MCE under a host with HOST_MCE_OVERRIDE */
 static inline bool svm_exception_intercept(const struct vcpu *c, unsigned vec)
 {
     return c->icpt[2] >> (vec & 31) & 1;

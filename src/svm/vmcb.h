@@ -23,6 +23,7 @@ enum vmcb_group {
     VMCB_GROUP_CET,
     VMCB_GROUP_NEVER,
 };
+#define VMCB_GROUPS ((1u << VMCB_GROUP_NEVER) - 1)
 enum vmcb_move { VMCB_MOVE_NO, VMCB_MOVE_YES, VMCB_MOVE_COND, VMCB_MOVE_VMLOAD };
 
 struct vmcb_u15 {
@@ -64,7 +65,7 @@ enum {
     INT_CTL_X2AVIC = 1 << 30
 };
 #define INT_CTL_AVIC (1u << 31)
-enum { NP_CTL_NP = 1 << 0, NP_CTL_GMET = 1 << 3, NP_CTL_SSS = 1 << 4, NP_CTL_ROGPT = 1 << 6 };
+enum { NP_CTL_NP = 1 << 0, NP_CTL_GMET = 1 << 3, NP_CTL_SSS = 1 << 4, NP_CTL_ROGPT = 1 << 6, NP_CTL_INVLPGB = 1 << 7 };
 enum { VIRT_EXT_LBR = 1 << 0, VIRT_EXT_VMLOAD = 1 << 1 };
 #define INJ_V  (1ull << 31)
 #define INJ_EV (1ull << 11)
