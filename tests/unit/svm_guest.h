@@ -247,6 +247,7 @@ static inline bool lab_special(struct lab *l, const char *name, u64 v)
     } else if (!strcmp(name, "init")) {
         c->pending |= PEND_INIT;
     } else if (!strcmp(name, "mc")) {
+        c->st.mcg_status = 0; /* software has done with the one before */
         c->pending |= PEND_MC;
     } else if (!strcmp(name, "cpl")) {
         l->in.cpl = (u8)v;
