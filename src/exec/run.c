@@ -405,7 +405,8 @@ static void advance(struct exec *e, struct vcpu *c)
     if (c->attn & ATTN_MODE || c->exec->mode == 0)
         c->exec->mode = exec_mode_key(c);
     c->attn = 0;
-    bool alone = (c->exec->mode & MODEKEY_ALONE) || c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF), rf = c->st.rflags & FL_RF;
+    bool alone = (c->exec->mode & MODEKEY_ALONE) || c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF);
+    bool rf = c->st.rflags & FL_RF;
     if (!(alone | rf)) {
         const struct jump_entry *j = jump_find(c, c->st.rip);
         if (j && j->op->fn != op_dropped && j->charge >> BUDGET_SHIFT < c->budget >> BUDGET_SHIFT) {

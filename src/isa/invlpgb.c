@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Broadcast invalidation: INVLPGB reaches the TLBs of all processors at once, so TLBSYNC has nothing to wait for. [APM3 INVLPGB, TLBSYNC] */
+/* Broadcast invalidation: INVLPGB reaches the TLBs of all processors at once; TLBSYNC has nothing to wait for. [APM3 INVLPGB, TLBSYNC] */
 #include "cpu/internal.h"
 #include "exec/exec.h"
 #include "isa/isa.h"
@@ -40,14 +40,14 @@ SYS(invlpgb)
 {
     u64 a = zext(c->st.gpr[RAX], in->asz);
     u32 n = (u32)c->st.gpr[RCX], who = (u32)c->st.gpr[RDX], words[4];
-    if (cpu_icpt(c, ICPT_INVLPGB)) /* only #GP for CPL comes first */
+    if (!usable(c))
+        return false;
+    if (cpu_icpt(c, ICPT_INVLPGB)) /* of the #GPs that for CPL comes first */
         return cpu_exit(c, VMEXIT_INVLPGB, 0, 0);
     /* A guest speaks of its own ASID only and has no nested translations to name. */
     bool illegal = c->guest && ((a & NESTED) || ((a & ASID_VALID) && (u16)who));
     if (illegal && cpu_icpt(c, ICPT_INVLPGB_ILLEGAL))
         return cpu_exit(c, VMEXIT_INVLPGB_ILLEGAL, 0, 0);
-    if (!usable(c))
-        return false;
     cpuid_query(c, 0x80000008, 0, words); /* EDX[15:0]: most pages beyond the first */
     bool reserved = (a & RESERVED) || (who & 0xF0000000u) || (n & 0x7FFF0000u);
     if (illegal || reserved || (n & 0xFFFF) > (words[3] & 0xFFFF) || !cpu_pe(c))

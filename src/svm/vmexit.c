@@ -33,7 +33,7 @@ static void store_exit(struct vcpu *c, union vmcb *v)
     v->exitinfo1 = c->vx.info1;
     v->exitinfo2 = c->vx.info2;
     v->exitintinfo = s->delivering;
-    if (cpu_has(c, FEAT_BUSLOCKTHRESHOLD))
+    if (cpu_has(c, FEAT_BUSLOCKTHR))
         v->bus_lock_count = s->bus_lock_count;
     v->eventinj = 0;
     if (cpu_has(c, FEAT_NRIPS))

@@ -12,7 +12,7 @@
 #define ICPT_WORD4_ACTIVE 0x00007FFFu
 static inline u32 icpt_word5_active(const struct vcpu *c)
 {
-    return 0x1Fu | (cpu_has(c, FEAT_BUSLOCKTHRESHOLD) ? BIT(ICPT_BUSLOCK & 31) : 0) | (cpu_has(c, FEAT_IDLEHLT) ? BIT(ICPT_IDLE_HLT & 31) : 0);
+    return 0x1Fu | (cpu_has(c, FEAT_BUSLOCKTHR) ? BIT(ICPT_BUSLOCK & 31) : 0) | (cpu_has(c, FEAT_IDLEHLT) ? BIT(ICPT_IDLE_HLT & 31) : 0);
 }
 
 /* ---- VMRUN ---- */
