@@ -320,7 +320,7 @@ static void set_up(struct svmemu *m, enum kind k, const struct start *s)
     st->cr0 = CR0_ET | (s->gpr[1] & 1 ? CR0_AM : 0) | (k == REAL ? 0 : CR0_PE) | (l ? CR0_PG : 0);
     st->cr3 = l ? PML4 : 0x2000;
     st->cr4 = s->cr4;
-    st->efer = s->efer | (l ? EFER_LME | EFER_LMA | EFER_NXE : 0);
+    st->efer = s->efer | (l ? EFER_LME | EFER_LMA | EFER_NXE : 0) | (cpu_has(c, FEAT_MCOMMIT) ? EFER_MCOMMIT : 0);
     st->gdtr = (struct dtr){ .base = GDT, .limit = 0xFF };
     st->idtr = (struct dtr){ .base = k == REAL ? 0 : IDT, .limit = 0xFFF };
     st->vm_hsave_pa = HSAVE;
