@@ -152,8 +152,7 @@ void tlb_flush_all(struct tlb *t)
 
 void tlb_flush_asid(struct tlb *t, u32 asid, bool globals)
 {
-    if (asid >= TLB_ASIDS)
-        return;
+    asid &= TLB_ASIDS - 1; /* as tlb_select() */
     u32 now = tick(t);
     if (globals)
         t->asids[asid].all = now;

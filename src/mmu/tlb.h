@@ -8,7 +8,7 @@
 
 #define TLB_WAYS 8
 #define TLB_DEFAULT_ENTRIES 65536u
-#define TLB_ASIDS 65536u /* higher numbers cannot be entered */
+#define TLB_ASIDS 65536u /* higher numbers are cut to 16 bits; a page flush of one does nothing */
 
 struct tlb_entry {
     u64 spa;       /* base of the page of the entry's size */

@@ -107,6 +107,8 @@ static void choose_addresses(struct vm *vm)
                 : vm->format == FMT_5   ? 1ull << 48 | 1ull << 39 | LOW_DATA
                 : vm->format == FMT_4   ? 1ull << 39 | LOW_DATA
                                         : LOW_DATA;
+    if (vm->format == FMT_PSE) /* one page of 4 MiB */
+        vm->data_va = (LOW_DATA & ~0x3fffffull) | (vm->data_gpa & 0x3fffff);
 }
 
 static void set_mode(struct vm *vm)

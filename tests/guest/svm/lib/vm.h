@@ -41,10 +41,26 @@ struct vm {
     struct tables guest, nested; /* nested.format FMT_NONE: nested paging is off and the guest's tables hold our addresses */
     u64 code_va, data_va, data_gpa;
     u8 *code, *data; /* one page each */
+    u8 *system, *idt, *stack; /* after vm_events(): descriptors and task-state segment, gates, the stack */
+    u64 handlers_va, stack_va, idt_va;
 };
 /* A guest in protected or long mode, flat, CPL 0, all rights everywhere, the processor's ASID 1. Its tables lie in memory of its own;
  * code and data differ at every level of them, and the data page also in the nested tables. Takes its memory from pages_take(). */
 void vm_init(struct vm *vm, enum format guest, enum format nested);
+
+/* Gives the guest descriptor tables, a task-state segment, a stack for each ring, and a handler for each vector that is a VMMCALL. */
+void vm_events(struct vm *vm);
+/* The vector whose handler's VMMCALL was the last exit; -1: another exit. */
+int vm_vector(const struct vm *vm);
+/* The n-th word on the guest's stack, of the guest's size. */
+u64 vm_stack_word(const struct vm *vm, unsigned n);
+/* Ring, with the code and stack segments that belong to it; after vm_events(). */
+void vm_ring(struct vm *vm, unsigned cpl);
+/* Access byte of a vector's gate. */
+u8 *vm_gate(const struct vm *vm, unsigned vector);
+/* Copies code to a place in the code page (80h and up are free) and runs it from there with the registers as they are; the exit code. */
+u64 vm_run_code(struct vm *vm, unsigned at, const char *bytes, unsigned count);
+#define RUN_CODE(vm, bytes) vm_run_code(vm, 0x80, bytes, sizeof(bytes) - 1)
 
 enum access { READ, WRITE, FETCH, ACCESSES };
 enum { DATA_OFFSET = 0x128, FETCH_OFFSET = 0x340 };
