@@ -20,9 +20,9 @@ __asm__(".balign 16\n"
         ".endr\n"
         "host_entry:\n"
         "    push %rax; push %rcx; push %rdx; push %rsi; push %rdi; push %r8; push %r9; push %r10; push %r11\n"
-        "    mov 72(%rsp), %rdi\n" /* vector, error code, return address */
+        "    mov 72(%rsp), %rdi\n" /* vector, error code, the processor's frame */
         "    mov 80(%rsp), %rsi\n"
-        "    mov 88(%rsp), %rdx\n"
+        "    lea 88(%rsp), %rdx\n"
         "    mov %rsp, %rax\n"
         "    push %rbx\n"
         "    mov %rax, %rbx\n"
@@ -35,16 +35,22 @@ __asm__(".balign 16\n"
         "    iretq\n");
 extern u8 host_entries[];
 
-void host_event(u64 vector, u64 error, u64 rip);
-void host_event(u64 vector, u64 error, u64 rip)
+enum { FRAME_RIP, FRAME_CS, FRAME_RFLAGS };
+
+void host_event(u64 vector, u64 error, u64 *frame);
+void host_event(u64 vector, u64 error, u64 *frame)
 {
+    u64 rip = frame[FRAME_RIP];
     struct host_seen *seen = &host_seen[apic_id() & 3];
 
     seen->count[vector]++;
     seen->error = error;
     seen->rip = rip;
     if (vector == VECTOR_DB) {
-        __asm__ volatile("mov %%dr6, %0" : "=r"(*(u64 *)(uintptr_t)&seen->dr6));
+        u64 dr6;
+        __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+        seen->dr6 = dr6;
+        frame[FRAME_RFLAGS] &= ~(u64)RFLAGS_TF; /* one step only */
     } else if (vector >= 32) {
         apic_write(APIC_EOI, 0);
     } else if (vector != VECTOR_NMI && vector != VECTOR_SX) {
