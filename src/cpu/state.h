@@ -86,6 +86,7 @@ struct cpu_state {
     u64 syscfg, hwcr, top_mem, top_mem2, iorr_base[2], iorr_mask[2];
     u64 vm_cr, vm_hsave_pa, svm_key, tsc_ratio, ignne, smm_ctl, smm_key;
     u64 debugctl, br_from, br_to, last_excp_from, last_excp_to;
+    u64 u_cet;           /* only with CETSS, which no profile shows yet */
     u64 spec_ctrl, mperf_base, aperf_base;
     u64 perf_ctl[6], perf_ctr[6];
     u64 mcg_status, mcg_ctl, mce_bank[MCE_BANKS][4];

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: MIT
 /* The consistency checks of VMRUN and #VMEXIT, generated from check.def. */
+#include "mmu/walk.h"
 #include "svm/svm.h"
+
+#include <stdio.h>
 
 enum {
 #define CHECK(id, ...) CHECK_##id,
+#define RARE(id, ...)  CHECK_##id,
 #include "svm/check.def"
 #undef CHECK
+#undef RARE
     CHECK_COUNT
 };
+enum { SYSCFG_MEM_ENCRYPTION = 1 << 23 };
 _Static_assert(CHECK_COUNT <= 64, "the violated checks fit one word");
 
 const struct svm_check_row svm_checks[] = {
 #define CHECK(id, field, cond, text, section)                                                                          \
     {#id, #field, text, "APM2 " section, offsetof(union vmcb, field), sizeof(((union vmcb *)0)->field)},
+#define RARE CHECK
 #include "svm/check.def"
 #undef CHECK
+#undef RARE
 };
 const unsigned svm_check_count = ARRAY_LEN(svm_checks);
 
@@ -44,19 +52,56 @@ static inline bool pat_ok(u64 pat)
     return !(pat & 0xF8F8F8F8F8F8F8F8ull) && !(two & ~(four >> 1));
 }
 
+static inline unsigned avic_max_index(const struct svm_check_in *in, bool x2avic)
+{
+    return !x2avic ? 255 : has(in, FEAT_X2AVICEXT) ? 0xFFF : 511;
+}
+
+/* Does EVENTINJ hold what an SEV-ES guest can not be given: INT n, #BP or #OF? */
+static inline bool inj_soft(u64 inj)
+{
+    unsigned type = inj >> 8 & 7;
+    return (inj & INJ_V) && (type == INJ_SOFT || (type == INJ_EXC && ((u8)inj == EXC_BP || (u8)inj == EXC_OF)));
+}
+
+/* Does the VMCB ask for a feature whose rules are RARE rows? Whether the processor has it is asked there. */
+static inline bool rare(const union vmcb *v)
+{
+    return (v->np_ctl & (NP_CTL_SSS | NP_CTL_SEV | NP_CTL_SEV_ES)) || (v->int_ctl & (INT_CTL_V_NMI_ENABLE | INT_CTL_X2AVIC | INT_CTL_AVIC)) ||
+           (v->cr4 & CR4_CET) || v->s_cet;
+}
+
+static inline __attribute__((always_inline)) u64 evaluate_rare(const union vmcb *v, const struct svm_check_in *in)
+{
+    u64 w = 0, inj = v->eventinj;
+    bool np = (v->np_ctl & NP_CTL_NP) && has(in, FEAT_NP);
+    bool avic = (v->int_ctl & INT_CTL_AVIC) && has(in, FEAT_AVIC);
+    bool x2avic = (v->int_ctl & INT_CTL_X2AVIC) && has(in, FEAT_X2AVIC);
+    bool sev = (v->np_ctl & NP_CTL_SEV) && has(in, FEAT_SEV) && (in->st->syscfg & SYSCFG_MEM_ENCRYPTION);
+    bool sev_es = sev && (v->np_ctl & NP_CTL_SEV_ES) && has(in, FEAT_SEVES);
+    bool cet = (v->cr4 & CR4_CET) && (in->cr4_legal & CR4_CET);
+#define CHECK(...)
+#define RARE(id, field, cond, ...) w |= (u64)((cond) != 0) << CHECK_##id;
+#include "svm/check.def"
+#undef CHECK
+#undef RARE
+    return w;
+}
+
 /* Inlined into its two users, so that the host's rows cost nothing for the others. */
 static inline __attribute__((always_inline)) u64 evaluate(const union vmcb *v, const struct svm_check_in *in)
 {
     u64 w = 0, inj = v->eventinj;
     bool np = (v->np_ctl & NP_CTL_NP) && has(in, FEAT_NP);
-    bool avic = (v->int_ctl & INT_CTL_AVIC) && has(in, FEAT_AVIC);
     bool lme_pg = (v->efer & EFER_LME) && (v->cr0 & CR0_PG);
     bool guest64 = lme_pg && (v->cs_attr & ATTR_L);
     bool inj_exc = (inj & INJ_V) && (inj >> 8 & 7) == INJ_EXC;
 #define CHECK(id, field, cond, ...) w |= (u64)((cond) != 0) << CHECK_##id;
+#define RARE(...)
 #include "svm/check.def"
 #undef CHECK
-    return w;
+#undef RARE
+    return UNLIKELY(rare(v)) ? w | evaluate_rare(v, in) : w;
 }
 
 u64 svm_check(const union vmcb *v, const struct svm_check_in *in)
@@ -67,27 +112,41 @@ u64 svm_check(const union vmcb *v, const struct svm_check_in *in)
 u64 svm_check_host(const union vmcb *hsave, const struct svm_check_in *in)
 {
     /* The rows that speak of fields the host save area has; CR0.PE is forced, not checked. [APM2 15.6] */
-    static const u64 rows = 1ull << CHECK_efer_mbz | 1ull << CHECK_lme_pae | 1ull << CHECK_cs_l_d |
+    static const u64 rows = 1ull << CHECK_efer_mbz | 1ull << CHECK_efer_no_lm | 1ull << CHECK_lme_pae | 1ull << CHECK_cs_l_d |
                             1ull << CHECK_cr0_cd_nw | 1ull << CHECK_cr0_high | 1ull << CHECK_cr3_mbz |
                             1ull << CHECK_cr4_mbz | 1ull << CHECK_cet_wp | 1ull << CHECK_pdpte;
     return evaluate(hsave, in) & rows;
 }
 
-COLD void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated, const char *prefix)
+/* The entries that a check of the table can not name, as it is told only that there is one. */
+static void pdpte_text(struct vcpu *c, u64 cr3, char *buf, size_t size)
 {
+    u64 reserved = walk_pdpte_reserved(c->mmu.r.maxphys);
+    size_t n = 0;
+    buf[0] = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        u64 at = (cr3 & 0xFFFFFFE0) + 8 * i, e = phys_read_le(&c->view, (struct spa){at}, 8);
+        if ((e & 1) && (e & reserved) && n < size)
+            n += (size_t)snprintf(buf + n, size - n, ", PDPTE %u at %#llx = %#llx", i, (unsigned long long)at, (unsigned long long)e);
+    }
+}
+
+COLD void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated, bool host)
+{
+    struct svm_failed *f = &c->svm->failed;
     if (c->fold)
         c->fold(c);
+    f->violated = violated;
     for (unsigned i = 0; i < svm_check_count; i++) {
         if (!(violated >> i & 1))
             continue;
         const struct svm_check_row *r = &svm_checks[i];
-        char id[64];
-        size_t n = strlen(prefix), m = strlen(r->id);
-        if (n + m >= sizeof id)
-            continue;
-        memcpy(id, prefix, n);
-        memcpy(id + n, r->id, m + 1);
-        diag_emit(c->diag, DIAG_ERROR, id, c->index, c->st.rip, c->insns, r->section, "%s (%s at %03Xh = %#llx)",
-                  r->text, r->field, r->offset, (unsigned long long)load_le(v->raw + r->offset, r->width));
+        char id[64], more[160] = "";
+        f->value[i] = load_le(v->raw + r->offset, r->width);
+        if (i == CHECK_pdpte)
+            pdpte_text(c, v->cr3, more, sizeof more);
+        snprintf(id, sizeof id, "%s%s", host ? "vmexit.host." : "vmrun.check.", r->id);
+        diag_emit(c->diag, DIAG_ERROR, id, c->index, c->st.rip, c->insns, host ? "APM2 15.6" : r->section, "%s (%s at %03Xh = %#llx%s)", r->text, r->field,
+                  r->offset, (unsigned long long)f->value[i], more);
     }
 }

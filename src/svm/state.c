@@ -30,6 +30,9 @@ void svm_check_input(struct vcpu *c, struct svm_check_in *in)
     if (UNLIKELY(!s->masks_ready)) {
         s->efer_legal = efer_valid(c) | EFER_SVME;
         s->cr4_legal = cr4_valid(c);
+        u32 sev[4];
+        cpuid_query(c, 0x8000001F, 0, sev);
+        s->sev_asids = sev[2];
         s->masks_ready = true;
     }
     in->features = c->features;
@@ -39,6 +42,8 @@ void svm_check_input(struct vcpu *c, struct svm_check_in *in)
     in->efer_legal = s->efer_legal;
     in->cr4_legal = s->cr4_legal;
     in->maxphys = c->mmu.r.maxphys;
+    in->sev_asids = s->sev_asids;
+    in->st = &c->st;
     in->pdpte_bad = false;
 }
 

@@ -35,6 +35,12 @@ struct svm_hooks {
 /* Exit statistics: codes 0..FFh, 400h..40Fh, and one slot for all others (INVALID). */
 enum { SVM_STAT_NPF = 256, SVM_STAT_OTHER = 272, SVM_STAT_N = 273 };
 
+/* The checks that the last failed VMRUN or #VMEXIT violated, for whoever explains it. */
+struct svm_failed {
+    u64 violated;  /* bit n: svm_checks[n] */
+    u64 value[64]; /* of that check's field, of those that are violated */
+};
+
 #define SVM_NOT_CACHED (~0ull) /* no page starts here */
 struct svm_cpu {
     u64 vmcb_pa; /* of the running guest */
@@ -57,6 +63,8 @@ struct svm_cpu {
     bool masks_ready;
     u64 exits[SVM_STAT_N];
     struct svm_hooks hooks;
+    u32 sev_asids;            /* computed with the masks */
+    struct svm_failed failed;
     u64 cached_pa;    /* of the VMCB whose copy `cache` is, or SVM_NOT_CACHED [APM2 15.15] */
     union vmcb cache; /* fields of clean groups as the processor last loaded or stored them */
     union vmcb bounce[2];
@@ -123,6 +131,8 @@ struct svm_check_in {
     u64 hcr0, hcr4, hefer; /* host's */
     u64 efer_legal, cr4_legal;
     unsigned maxphys;
+    u32 sev_asids;              /* those of SEV guests are 1 to this */
+    const struct cpu_state *st; /* registers that VMRUN leaves alone: SYSCFG, HWCR, U_CET */
     bool pdpte_bad; /* legacy PAE guest without nested paging: reserved bits in a present PDPTE */
 };
 struct svm_check_row {
@@ -135,7 +145,7 @@ extern const unsigned svm_check_count;
 u64 svm_check(const union vmcb *v, const struct svm_check_in *in);          /* bit n set: svm_checks[n] is violated */
 u64 svm_check_host(const union vmcb *hsave, const struct svm_check_in *in); /* the subset #VMEXIT applies to the host */
 void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated,
-                 const char *prefix); /* one diagnostic a violated check: prefix + id */
+                 bool host); /* a diagnostic for each violated check, vmrun.check.ID or vmexit.host.ID; kept in svm_cpu.failed */
 
 /* ---- explain.c ---- */
 const char *svm_exit_name(u64 code); /* "HLT", "NPF", "INVALID"...; NULL: unknown */

@@ -154,7 +154,7 @@ void svm_vmexit(struct vcpu *c)
         in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
     u64 bad = svm_check_host(h.v, &in);
     if (UNLIKELY(bad)) {
-        svm_explain(c, h.v, bad, "vmexit.host.");
+        svm_explain(c, h.v, bad, true);
         c->st.activity = ACT_SHUTDOWN;
     } else if (UNLIKELY(c->st.rflags & FL_TF)) {
         c->trap_dr6 |= 1u << 14; /* single step over VMRUN: #DB after the #VMEXIT [APM2 15.6] */

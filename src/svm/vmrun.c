@@ -164,7 +164,7 @@ static inline __attribute__((always_inline)) void load_fields(union vmcb *d, con
 
 /* All of them, in few wide moves, with what lies between. */
 #define VMCB_SPANS(X)                                                                                                  \
-    X(0x000, 0x018) X(0x03C, 0x06C) X(0x090, 0x0D0) X(0x0E0, 0x100) X(0x120, 0x128) X(0x400, 0x440) X(0x460, 0x490)    \
+    X(0x000, 0x018) X(0x03C, 0x06C) X(0x090, 0x0D0) X(0x0E0, 0x110) X(0x120, 0x128) X(0x400, 0x440) X(0x460, 0x490)    \
     X(0x4C8, 0x4D8) X(0x548, 0x580) X(0x5D8, 0x600) X(0x640, 0x648) X(0x668, 0x698) X(0x6E0, 0x6E8)
 static inline void load_whole(union vmcb *d, const union vmcb *v)
 {
@@ -234,7 +234,7 @@ bool svm_vmrun(struct vcpu *c, u64 pa)
         in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
     u64 bad = svm_check(v, &in);
     if (UNLIKELY(bad)) {
-        svm_explain(c, v, bad, "vmrun.check.");
+        svm_explain(c, v, bad, false);
         c->vx = (struct vmexit){.code = VMEXIT_INVALID_CODE};
         svm_vmexit(c);
         return true;

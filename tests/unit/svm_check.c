@@ -10,6 +10,7 @@
 static u64 features[FEAT_WORDS];
 static union vmcb v;
 static struct svm_check_in in;
+static struct cpu_state host; /* SYSCFG, HWCR and U_CET are zero */
 
 static int setup(void **state)
 {
@@ -27,6 +28,7 @@ static int setup(void **state)
     v.cs_attr = ATTR_L | ATTR_P;
     v.g_pat = 0x0007040600070406;
     in = (struct svm_check_in){.features = features,
+                               .st = &host,
                                .hcr0 = CR0_PG | CR0_PE,
                                .hcr4 = CR4_PAE,
                                .hefer = EFER_LMA | EFER_LME,

@@ -261,14 +261,14 @@ static inline bool lab_special(struct lab *l, const char *name, u64 v)
     return true;
 }
 
-/* One word: name, name=hex, name+=hex (sets bits). `r` is the register of an expanded line. */
+/* One word: name, name=hex, name+=hex (sets bits), name-=hex (clears them). `r` is the register of an expanded line. */
 static inline bool lab_word(struct lab *l, char *word, unsigned r)
 {
     char *eq = strchr(word, '='), op = 0;
     u64 v = eq ? strtoull(eq + 1, NULL, 16) : 1;
     if (eq) {
         *eq = 0;
-        if (eq[-1] == '+') {
+        if (eq[-1] == '+' || eq[-1] == '-') {
             op = eq[-1];
             eq[-1] = 0;
         }
@@ -281,7 +281,7 @@ static inline bool lab_word(struct lab *l, char *word, unsigned r)
         return true;
     } else if (f) {
         u64 old = vmcb_field_get(&l->in, f);
-        vmcb_field_set(&l->in, f, op ? old | v : v);
+        vmcb_field_set(&l->in, f, op == '+' ? old | v : op == '-' ? old & ~v : v);
     } else {
         snprintf(l->error, sizeof l->error, "no such word: %s", word);
         return false;
