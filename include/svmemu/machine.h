@@ -91,12 +91,32 @@ struct svmemu_module {
     const char *path;
     const char *args; /**< NULL: none */
 };
+/** How a guest that can be started in several ways is started. */
+enum svmemu_entry {
+    SVMEMU_ENTRY_AUTO,    /**< the first that fits: for a bzImage PVH, else the boot protocol; for others in the order below */
+    SVMEMU_ENTRY_MULTIBOOT,
+    SVMEMU_ENTRY_MULTIBOOT2,
+    SVMEMU_ENTRY_PVH,
+    SVMEMU_ENTRY_LINUX64, /**< boot protocol, 64-bit entry */
+    SVMEMU_ENTRY_LINUX32, /**< boot protocol, 32-bit entry */
+    SVMEMU_ENTRY_LINUX16, /**< boot protocol, the real-mode setup code */
+    SVMEMU_ENTRY_ELF,     /**< the plain ELF entry state */
+};
+/** An item of the Linux boot protocol's list of setup data. The caller's until the load returns. */
+struct svmemu_setup_data {
+    uint32_t type; /**< SETUP_xxx of the boot protocol, such as 9 for a seed of the random number generator */
+    const void *data;
+    size_t len;
+};
 struct svmemu_load {
     const char *cmdline;                 /**< NULL: none */
-    const struct svmemu_module *modules; /**< an initrd is the first module of a PVH kernel */
-    unsigned module_count;
+    const struct svmemu_module *modules; /**< an initrd is the first; by the Linux boot protocol all of them are one initrd, joined */
+    unsigned module_count;               /**< up to 64 */
+    enum svmemu_entry entry;
+    const struct svmemu_setup_data *setup_data; /**< only by the Linux boot protocol */
+    unsigned setup_data_count;
 };
-/** Multiboot 1, PVH, Linux bzImage with a PVH kernel inside, or plain ELF; any of them gzip-ed. */
+/** Linux bzImage, Multiboot 1 and 2, PVH, or plain ELF; any of them compressed by gzip, xz, zstd or LZ4. */
 SVMEMU_API enum svmemu_status svmemu_load_file(struct svmemu *m, const char *path, const struct svmemu_load *load);
 /** The same from memory; `name` is for messages and command lines. */
 SVMEMU_API enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len,

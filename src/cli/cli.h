@@ -18,13 +18,14 @@ enum {
     EXIT_POWER_OFF = 0, EXIT_USAGE = 2, EXIT_SHUTDOWN = 4, EXIT_LIMIT = 6, EXIT_TIMEOUT = 8, EXIT_INTERRUPTED = 10, EXIT_UNIMPLEMENTED = 12,
     EXIT_INTERNAL = 14, EXIT_HALTED = 16, EXIT_RESET = 18,
 };
-enum { MAX_MODULES = 64, MAX_FW_FILES = 64 };
+enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
 enum stats_mode { STATS_NONE, STATS_TEXT, STATS_JSON };
 
 struct options {
     struct svmemu_config machine;
     struct svmemu_load load;
     struct svmemu_module modules[MAX_MODULES];
+    struct svmemu_setup_data setup_data[MAX_SETUP_DATA]; /* owned */
     const char *guest;   /* NULL: the firmware starts alone */
     struct { const char *name, *path; } fw_file[MAX_FW_FILES];
     unsigned fw_files;

@@ -9,16 +9,19 @@
 
 void print_help(FILE *f)
 {
-    fputs("usage: svmemu run [options] GUEST [-- guest arguments]\n"
+    fputs("usage: svmemu run [options] GUEST [options] [-- guest arguments]\n"
           "       svmemu run [options] --firmware FILE [KERNEL [-- kernel arguments]]\n"
           "       svmemu cpus [--missing]\n"
           "       svmemu version | --help\n\n"
           "  -m, --memory SIZE        RAM, with K, M or G (128M)\n"
           "  -c, --vcpus N            processors, 1 to 512 (1); over 255 needs x2APIC\n"
           "      --cpu PROFILE        processor profile, see `svmemu cpus` (zen3)\n"
-          "      --cmdline TEXT       kernel command line\n"
+          "      --cmdline TEXT       kernel command line, also --append\n"
           "      --initrd FILE        first module\n"
           "      --module FILE[,ARGS] further module, repeatable\n"
+          "      --entry NAME         start by multiboot, multiboot2, pvh, linux64, linux32, linux16 or elf (auto: the\n"
+          "                           first that the guest has)\n"
+          "      --setup-data TYPE,FILE  setup data for the Linux boot protocol, repeatable\n"
           "      --max-insns N        stop after N instructions\n"
           "      --max-cycles N       stop after N cycles\n"
           "      --timeout SECONDS    stop after host seconds (not reproducible)\n"
@@ -98,7 +101,7 @@ static bool add_module(struct options *o, char *text, bool first)
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_STATS, OPT_NOPORT,
        OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG,
-       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK };
+       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA };
 
 static bool add_fw_file(struct options *o, char *text)
 {
@@ -126,6 +129,47 @@ static bool append(struct options *o, const char *text)
     return true;
 }
 
+static bool entry(const char *text, enum svmemu_entry *out)
+{
+    static const char *const names[] = { "auto", "multiboot", "multiboot2", "pvh", "linux64", "linux32", "linux16", "elf" };
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(text, names[i])) {
+            *out = (enum svmemu_entry)i;
+            return true;
+        }
+    return bad("--entry %s: only auto, multiboot, multiboot2, pvh, linux64, linux32, linux16 and elf are known", text);
+}
+
+/* TYPE,FILE */
+static bool setup_data(struct options *o, const char *text)
+{
+    char *end;
+    struct svmemu_setup_data *sd = &o->setup_data[o->load.setup_data_count];
+    unsigned char *p = NULL;
+    errno = 0;
+    unsigned long type = strtoul(text, &end, 0);
+    if (text[0] < '0' || text[0] > '9' || *end != ',' || errno || type > UINT32_MAX)
+        return bad("--setup-data %s: a number, a comma and a file are needed", text);
+    if (o->load.setup_data_count == MAX_SETUP_DATA)
+        return bad("too much setup data: %s", text);
+    FILE *f = fopen(end + 1, "rb");
+    size_t n = 0;
+    if (f) {
+        p = malloc(SETUP_DATA_LEN_MAX + 1);
+        n = p ? fread(p, 1, SETUP_DATA_LEN_MAX + 1, f) : 0;
+    }
+    bool ok = f && p && !ferror(f) && n <= SETUP_DATA_LEN_MAX;
+    if (f)
+        fclose(f);
+    if (!ok) {
+        free(p);
+        return bad("--setup-data: %s cannot be read or has more than 64 KiB", end + 1);
+    }
+    *sd = (struct svmemu_setup_data){ .type = (uint32_t)type, .data = p, .len = n };
+    o->load.setup_data_count++;
+    return true;
+}
+
 static bool seconds(const char *text, double *out)
 {
     char *end;
@@ -145,6 +189,8 @@ static bool one(struct options *o, int c)
         return true;
     case OPT_CPU: o->machine.cpu = optarg; return true;
     case OPT_CMDLINE: return append(o, optarg);
+    case OPT_ENTRY: return entry(optarg, &o->load.entry);
+    case OPT_SETUP_DATA: return setup_data(o, optarg);
     case OPT_INITRD: return add_module(o, optarg, true);
     case OPT_MODULE: return add_module(o, optarg, false);
     case OPT_INSNS: return number("max-insns", optarg, 1, UINT64_MAX, &o->max_insns);
@@ -182,6 +228,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 {
     static const struct option longs[] = {
         { "memory", 1, NULL, 'm' }, { "vcpus", 1, NULL, 'c' }, { "cpu", 1, NULL, OPT_CPU }, { "cmdline", 1, NULL, OPT_CMDLINE },
+        { "append", 1, NULL, OPT_CMDLINE }, { "entry", 1, NULL, OPT_ENTRY }, { "setup-data", 1, NULL, OPT_SETUP_DATA },
         { "initrd", 1, NULL, OPT_INITRD }, { "module", 1, NULL, OPT_MODULE }, { "max-insns", 1, NULL, OPT_INSNS },
         { "max-cycles", 1, NULL, OPT_CYCLES }, { "timeout", 1, NULL, OPT_TIMEOUT }, { "trace", 0, NULL, OPT_TRACE },
         { "trace-exits", 0, NULL, OPT_EXITS }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
@@ -195,31 +242,39 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
     o->machine.flags = SVMEMU_PC | SVMEMU_EXIT_PORT;
     *status = EXIT_USAGE;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "+m:c:h", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "-m:c:h", longs, NULL)) != -1) { /* "-": words that are no options arrive in order, as 1 */
         if (c == 'h') {
             print_help(stdout);
             *status = 0;
             return false;
         }
-        if (!one(o, c))
+        if (c == 1 && o->guest)
+            return bad("unexpected argument \"%s\"; the guest's arguments stand after --", optarg);
+        if (c == 1)
+            o->guest = optarg;
+        else if (!one(o, c))
             return false;
     }
-    if (o->firmware && optind >= argc)
+    if (!o->guest && optind < argc) { /* -- GUEST [-- arguments]: a name that begins with a dash */
+        o->guest = argv[optind++];
+        optind += optind < argc && !strcmp(argv[optind], "--");
+    }
+    if (!o->guest && o->firmware)
         return true;
-    if (optind >= argc)
+    if (!o->guest)
         return bad("%s", "no guest was given; see svmemu --help");
-    o->guest = argv[optind++];
-    if (optind < argc && strcmp(argv[optind], "--") != 0)
-        return bad("unexpected argument \"%s\"; options stand before the guest, its arguments after --", argv[optind]);
-    for (int i = optind + 1; i < argc; i++)
+    for (int i = optind; i < argc; i++)
         if (!append(o, argv[i]))
             return false;
     o->load.cmdline = o->cmdline;
     o->load.modules = o->modules;
+    o->load.setup_data = o->setup_data;
     return true;
 }
 
 void options_free(struct options *o)
 {
     free(o->cmdline);
+    for (unsigned i = 0; i < o->load.setup_data_count; i++)
+        free((void *)(uintptr_t)o->setup_data[i].data);
 }

@@ -96,6 +96,7 @@ enum svmemu_status firmware_setup(struct svmemu *m)
         return SVMEMU_OK;
     put_vectors(m);
     put_bda(m);
+    bios_put_memory_service(m);
     pic_bios_defaults(&m->pc->pic);
     pit_bios_defaults(&m->pc->pit);
     piix_set_pmba(&m->pc->piix, PM_PORT);

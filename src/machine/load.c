@@ -29,8 +29,9 @@ bool ram_has(const struct svmemu *m, u64 pa, u64 len)
 
 static enum svmemu_status no_ram(struct loader *l, u64 pa, u64 len, const char *what)
 {
-    return LOAD_FAIL(l, SVMEMU_TOO_LARGE, "%s needs memory %llXh-%llXh, but the machine has %llu MiB", what, (unsigned long long)pa,
-                     (unsigned long long)(pa + len), (unsigned long long)((l->m->low_ram + l->m->high_ram) >> 20));
+    return LOAD_FAIL(l, SVMEMU_TOO_LARGE, "%s needs memory %llXh-%llXh, but the machine has %llu MiB; give it more (--memory)", what,
+                     ull(pa),
+                     ull(pa + len), ull((l->m->low_ram + l->m->high_ram) >> 20));
 }
 
 enum svmemu_status ram_put(struct loader *l, u64 pa, const void *data, u64 len, const char *what)
@@ -71,11 +72,39 @@ enum svmemu_status area_put(struct loader *l, const void *data, size_t len, size
     return s;
 }
 
+enum svmemu_status area_text(struct loader *l, const char *a, const char *b, u64 *pa)
+{
+    size_t n = strlen(a) + (b ? strlen(b) + 1 : 0) + 1;
+    char *text = malloc(n);
+    if (!text)
+        return SVMEMU_MEMORY;
+    snprintf(text, n, "%s%s%s", a, b ? " " : "", b ? b : "");
+    enum svmemu_status s = area_put(l, text, n, 1, "a command line", pa);
+    free(text);
+    return s;
+}
+
+enum svmemu_status image_clear(struct loader *l, u64 low, u64 high, const char *what)
+{
+    if (low < LOADER_STACK && high > LOADER_AREA)
+        return LOAD_FAIL(l, SVMEMU_OVERLAP, "%s at %llXh-%llXh overlaps the loader's area %llXh-%llXh; link it at 100000h or above", what,
+                         ull(low), ull(high), ull(LOADER_AREA), ull(LOADER_STACK));
+    if (low < FIRMWARE_END && high > FIRMWARE_START)
+        return LOAD_FAIL(l, SVMEMU_OVERLAP, "%s at %llXh-%llXh overlaps firmware memory %llXh-%llXh; link it at 100000h or above", what,
+                         ull(low), ull(high), ull(FIRMWARE_START),
+                         ull(FIRMWARE_END));
+    return SVMEMU_OK;
+}
+
 unsigned memory_map(const struct svmemu *m, struct map_entry *out, unsigned max)
 {
     const struct map_entry all[] = {
-        { 0, 0x9FC00, MAP_RAM }, { 0x9FC00, 0x400, MAP_RESERVED }, { 0xA0000, 0x60000, MAP_RESERVED },
-        { 0x100000, m->low_ram > 0x100000 ? m->low_ram - 0x100000 : 0, MAP_RAM }, { PCI_ECAM_SPA, m->pc ? PCI_ECAM_SIZE : 0, MAP_RESERVED }, { 0xFEE00000, 0x1000, MAP_RESERVED },
+        { 0, 0x9FC00, MAP_RAM },
+        { 0x9FC00, 0x400, MAP_RESERVED },
+        { 0xA0000, 0x60000, MAP_RESERVED },
+        { 0x100000, m->low_ram > 0x100000 ? m->low_ram - 0x100000 : 0, MAP_RAM },
+        { PCI_ECAM_SPA, m->pc ? PCI_ECAM_SIZE : 0, MAP_RESERVED },
+        { 0xFEE00000, 0x1000, MAP_RESERVED },
         { HIGH_RAM_BASE, m->high_ram, MAP_RAM },
     };
     unsigned n = 0;
@@ -118,23 +147,100 @@ enum svmemu_status read_file(struct svmemu *m, const char *path, struct blob *ou
 }
 
 #ifdef SVMEMU_LOADERS
-/* l->file holds the unpacked file. */
+static const char *entry_name(enum svmemu_entry e)
+{
+    static const char *const names[] = {
+        [SVMEMU_ENTRY_AUTO] = "auto", [SVMEMU_ENTRY_MULTIBOOT] = "multiboot", [SVMEMU_ENTRY_MULTIBOOT2] = "multiboot2",
+        [SVMEMU_ENTRY_PVH] = "pvh", [SVMEMU_ENTRY_LINUX64] = "linux64", [SVMEMU_ENTRY_LINUX32] = "linux32",
+        [SVMEMU_ENTRY_LINUX16] = "linux16", [SVMEMU_ENTRY_ELF] = "elf",
+    };
+    return (unsigned)e < ARRAY_LEN(names) ? names[e] : "?";
+}
+
+static enum svmemu_status no_entry(struct loader *l, const char *kind)
+{
+    return LOAD_FAIL(l, SVMEMU_FORMAT, "%s has no entry \"%s\"; choose another (--entry) or leave the choice to the loader", kind,
+                     entry_name(l->opt->entry));
+}
+
+/* Anything but a bzImage: Multiboot before Multiboot 2 before PVH before plain ELF. */
 static enum svmemu_status load_known(struct loader *l)
 {
+    enum svmemu_entry want = l->opt->entry;
+    bool any = want == SVMEMU_ENTRY_AUTO;
     struct elf_image img;
     size_t header;
-    if (multiboot_find(&l->file, &header))
+    if (l->opt->setup_data_count)
+        return LOAD_FAIL(l, SVMEMU_ARGUMENT, "only a Linux kernel that starts by its boot protocol takes setup data");
+    if ((any || want == SVMEMU_ENTRY_MULTIBOOT) && multiboot_find(&l->file, &header))
         return multiboot_load(l, header);
-    enum svmemu_status s = elf_load_image(l, true, &img);
-    if (s == SVMEMU_OK && !img.has_pvh && l->bzimage)
-        s = LOAD_FAIL(l, SVMEMU_UNSUPPORTED, "the Linux kernel inside has no PVH entry note; build it with CONFIG_PVH");
-    if (s == SVMEMU_OK && !img.has_pvh && l->opt->module_count)
-        s = LOAD_FAIL(l, SVMEMU_FORMAT, "a plain ELF takes no modules; only Multiboot and PVH guests do");
-    if (s == SVMEMU_OK)
-        s = elf_load_image(l, false, &img);
+    if ((any || want == SVMEMU_ENTRY_MULTIBOOT2) && multiboot2_find(&l->file, &header))
+        return multiboot2_load(l, header);
+    enum svmemu_status s = elf_load_image(l, true, 0, &img);
     if (s != SVMEMU_OK)
         return s;
-    return img.has_pvh ? pvh_start(l, &img) : elf_plain_start(l, &img);
+    bool pvh = img.has_pvh && want != SVMEMU_ENTRY_ELF;
+    if ((!any && want != SVMEMU_ENTRY_PVH && want != SVMEMU_ENTRY_ELF) || (want == SVMEMU_ENTRY_PVH && !img.has_pvh))
+        return no_entry(l, "the ELF");
+    if (!pvh && l->opt->module_count)
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "a plain ELF takes no modules; only Multiboot and PVH guests do");
+    s = elf_load_image(l, false, 0, &img);
+    if (s != SVMEMU_OK)
+        return s;
+    return pvh ? pvh_start(l, &img) : elf_plain_start(l, &img);
+}
+
+/* A Linux bzImage: through PVH where the kernel inside has that entry, which saves the guest the unpacking; else by the boot protocol. */
+static enum svmemu_status load_bzimage(struct loader *l)
+{
+    enum svmemu_entry want = l->opt->entry;
+    struct blob image = l->file, kernel = { 0 };
+    struct elf_image img = { 0 };
+    enum svmemu_status s;
+    if (want == SVMEMU_ENTRY_MULTIBOOT || want == SVMEMU_ENTRY_MULTIBOOT2 || want == SVMEMU_ENTRY_ELF)
+        return no_entry(l, "a bzImage");
+    if (want == SVMEMU_ENTRY_PVH && l->opt->setup_data_count)
+        return LOAD_FAIL(l, SVMEMU_ARGUMENT, "PVH has no setup data; start the kernel by the boot protocol (--entry linux64)");
+    if (want != SVMEMU_ENTRY_PVH && (want != SVMEMU_ENTRY_AUTO || !bzimage_known(&image) || l->opt->setup_data_count))
+        return linux_load(l, want);
+    s = bzimage_unpack(l, &kernel);
+    if (s != SVMEMU_OK)
+        return s;
+    l->file = kernel;
+    s = elf_load_image(l, true, 0, &img);
+    if (s == SVMEMU_OK && !img.has_pvh) {
+        l->file = image;
+        s = want == SVMEMU_ENTRY_AUTO ? linux_load(l, want)
+                                      : LOAD_FAIL(l, SVMEMU_UNSUPPORTED, "the Linux kernel inside has no PVH entry note; build it with "
+                                                                         "CONFIG_PVH or start it by the boot protocol (--entry linux64)");
+    } else if (s == SVMEMU_OK) {
+        s = elf_load_image(l, false, 0, &img);
+        if (s == SVMEMU_OK)
+            s = pvh_start(l, &img);
+    }
+    free(kernel.data);
+    return s;
+}
+
+static enum svmemu_status check_options(struct svmemu *m, const struct svmemu_load *o)
+{
+    if ((unsigned)o->entry > SVMEMU_ENTRY_ELF)
+        return machine_fail(m, SVMEMU_ARGUMENT, "entry %d does not exist", (int)o->entry);
+    if (o->module_count && !o->modules)
+        return machine_fail(m, SVMEMU_ARGUMENT, "no modules");
+    if (o->module_count > MODULES_MAX)
+        return machine_fail(m, SVMEMU_ARGUMENT, "%u modules; at most %u are possible", o->module_count, MODULES_MAX);
+    for (unsigned i = 0; i < o->module_count; i++)
+        if (!o->modules[i].path)
+            return machine_fail(m, SVMEMU_ARGUMENT, "module %u has no path", i);
+    if (o->setup_data_count && !o->setup_data)
+        return machine_fail(m, SVMEMU_ARGUMENT, "no setup data");
+    for (unsigned i = 0; i < o->setup_data_count; i++)
+        if (!o->setup_data[i].data && o->setup_data[i].len)
+            return machine_fail(m, SVMEMU_ARGUMENT, "setup data %u has no data", i);
+    if (m->low_ram < 0x100000)
+        return machine_fail(m, SVMEMU_TOO_LARGE, "loading a guest needs at least 1 MiB of memory from address 0");
+    return SVMEMU_OK;
 }
 
 enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len, const struct svmemu_load *load)
@@ -142,36 +248,23 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
     static const struct svmemu_load none;
     struct loader l = { .m = m, .name = name ? name : "guest", .opt = load ? load : &none, .area = LOADER_AREA };
     struct blob owned = { 0 };
-    enum svmemu_status s;
     if (!data && len)
         return machine_fail(m, SVMEMU_ARGUMENT, "no data");
-    if (l.opt->module_count && !l.opt->modules)
-        return machine_fail(m, SVMEMU_ARGUMENT, "no modules");
-    for (unsigned i = 0; i < l.opt->module_count; i++)
-        if (!l.opt->modules[i].path)
-            return machine_fail(m, SVMEMU_ARGUMENT, "module %u has no path", i);
-    if (m->low_ram < 0x100000)
-        return machine_fail(m, SVMEMU_TOO_LARGE, "loading a guest needs at least 1 MiB of memory from address 0");
+    enum svmemu_status s = check_options(m, l.opt);
+    if (s != SVMEMU_OK)
+        return s;
     l.file = (struct blob){ (u8 *)(uintptr_t)data, len };
-    if (bzimage_is(&l.file) || unpack_known(l.file.data, len)) {
-        s = bzimage_is(&l.file) ? bzimage_unpack(&l, &owned) : unpack(&l, l.file.data, len, UNPACK_MAX, &owned);
+    if (!bzimage_is(&l.file) && unpack_known(l.file.data, len)) {
+        s = unpack(&l, l.file.data, len, UNPACK_MAX, &owned);
         if (s != SVMEMU_OK)
             return s;
         l.file = owned;
-        if (bzimage_is(&l.file)) { /* a gzip-ed bzImage */
-            struct blob inner;
-            s = bzimage_unpack(&l, &inner);
-            free(owned.data);
-            owned = l.file = inner;
-            if (s != SVMEMU_OK)
-                return s;
-        }
     }
     s = firmware_setup(m);
     if (s == SVMEMU_OK && m->pc)
         s = fw_items_cmdline(m, l.opt->cmdline);
     if (s == SVMEMU_OK)
-        s = load_known(&l);
+        s = bzimage_is(&l.file) ? load_bzimage(&l) : load_known(&l);
     free(owned.data);
     return s;
 }

@@ -11,33 +11,41 @@
 
 #define NOTE_PHYS32_ENTRY 18
 
-static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, size_t idx, bool dry, struct elf_image *img)
+/* The entry is virtual; where its segment stands in memory it stands. A physical one is taken too, if no segment claims the address. */
+static void note_entry(const GElf_Phdr *p, u64 pa, struct elf_image *img)
 {
-    u64 pa = p->p_paddr;
+    if (img->e_entry - p->p_vaddr < p->p_memsz && !img->has_entry) {
+        img->has_entry = true;
+        img->entry = pa + (img->e_entry - p->p_vaddr);
+    }
+}
+
+static enum svmemu_status load_segment(struct loader *l, const GElf_Phdr *p, size_t idx, bool dry, u64 shift, struct elf_image *img)
+{
+    u64 pa = p->p_paddr + shift;
     char what[40];
     if (p->p_filesz > l->file.size || p->p_offset > l->file.size - p->p_filesz)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: bytes %llu+%llu are beyond the end of the file (%zu bytes)", idx,
-                         (unsigned long long)p->p_offset, (unsigned long long)p->p_filesz, l->file.size);
+                         ull(p->p_offset), ull(p->p_filesz), l->file.size);
     if (p->p_filesz > p->p_memsz)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: more bytes in the file (%llu) than in memory (%llu)", idx,
-                         (unsigned long long)p->p_filesz, (unsigned long long)p->p_memsz);
+                         ull(p->p_filesz), ull(p->p_memsz));
     if (!p->p_memsz)
         return SVMEMU_OK;
     snprintf(what, sizeof(what), "segment %zu", idx);
     if (!ram_has(l->m, pa, p->p_memsz))
         return ram_zero(l, pa, p->p_memsz, what); /* says why */
-    if (pa < LOADER_STACK && pa + p->p_memsz > LOADER_AREA)
-        return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps the loader's area %llXh-%llXh", idx, (unsigned long long)pa,
-                         (unsigned long long)LOADER_AREA, (unsigned long long)LOADER_STACK);
-    if (pa < FIRMWARE_END && pa + p->p_memsz > FIRMWARE_START)
-        return LOAD_FAIL(l, SVMEMU_OVERLAP, "segment %zu at %llXh overlaps firmware memory 9FC00h-F0FFFh", idx, (unsigned long long)pa);
+    enum svmemu_status s = image_clear(l, pa, pa + p->p_memsz, what);
+    if (s != SVMEMU_OK)
+        return s;
     if (pa < img->low)
         img->low = pa;
     if (pa + p->p_memsz > img->high)
         img->high = pa + p->p_memsz;
+    note_entry(p, pa, img);
     if (dry)
         return SVMEMU_OK;
-    enum svmemu_status s = ram_put(l, pa, l->file.data + p->p_offset, p->p_filesz, what);
+    s = ram_put(l, pa, l->file.data + p->p_offset, p->p_filesz, what);
     return s != SVMEMU_OK ? s : ram_zero(l, pa + p->p_filesz, p->p_memsz - p->p_filesz, what);
 }
 
@@ -47,7 +55,7 @@ static enum svmemu_status scan_notes(struct loader *l, const GElf_Phdr *p, size_
     size_t pos = 0, align = p->p_align == 8 ? 8 : 4;
     if (p->p_filesz > l->file.size || p->p_offset > l->file.size - p->p_filesz)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: notes %llu+%llu are beyond the end of the file (%zu bytes)", idx,
-                         (unsigned long long)p->p_offset, (unsigned long long)p->p_filesz, l->file.size);
+                         ull(p->p_offset), ull(p->p_filesz), l->file.size);
     const u8 *d = l->file.data + p->p_offset;
     while (p->p_filesz - pos >= 12) {
         u64 namesz = load_le(d + pos, 4), descsz = load_le(d + pos + 4, 4), type = load_le(d + pos + 8, 4);
@@ -56,7 +64,7 @@ static enum svmemu_status scan_notes(struct loader *l, const GElf_Phdr *p, size_
         bool xen = type == NOTE_PHYS32_ENTRY && namesz == 4 && p->p_filesz - name >= 4 && !memcmp(d + name, "Xen", 4);
         if (xen && ((descsz != 4 && descsz != 8) || desc + descsz > p->p_filesz))
             return LOAD_FAIL(l, SVMEMU_FORMAT, "segment %zu: the PVH note is broken (an entry of %llu bytes, %llu are left)", idx,
-                             (unsigned long long)descsz, (unsigned long long)(p->p_filesz - (desc < p->p_filesz ? desc : p->p_filesz)));
+                             ull(descsz), ull(p->p_filesz - (desc < p->p_filesz ? desc : p->p_filesz)));
         if (desc + descsz > p->p_filesz)
             break;
         if (xen) {
@@ -81,7 +89,7 @@ static enum svmemu_status check_overlaps(struct loader *l, Elf *e, size_t n)
     return SVMEMU_OK;
 }
 
-static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, struct elf_image *img)
+static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, u64 shift, struct elf_image *img)
 {
     GElf_Ehdr eh;
     GElf_Phdr ph;
@@ -94,6 +102,8 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, struct el
         return LOAD_FAIL(l, SVMEMU_FORMAT, "ELF type %u is not executable; link it", eh.e_type);
     if (elf_getphdrnum(e, &n) || !n || n > 1024)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "no usable program headers");
+    img->is64 = eh.e_ident[EI_CLASS] == ELFCLASS64;
+    img->e_entry = eh.e_entry;
     enum svmemu_status s = check_overlaps(l, e, n);
     for (size_t i = 0; s == SVMEMU_OK && i < n; i++) {
         if (!gelf_getphdr(e, (int)i, &ph))
@@ -103,18 +113,20 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, struct el
         if (ph.p_type == PT_NOTE)
             s = scan_notes(l, &ph, i, img);
         else if (ph.p_type == PT_LOAD)
-            s = load_segment(l, &ph, i, dry, img);
+            s = load_segment(l, &ph, i, dry, shift, img);
     }
     if (s != SVMEMU_OK)
         return s;
     if (img->low >= img->high)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "nothing to load");
-    img->is64 = eh.e_ident[EI_CLASS] == ELFCLASS64;
-    img->entry = eh.e_entry;
+    if (!img->has_entry) {
+        img->entry = eh.e_entry + shift;
+        img->has_entry = img->entry >= img->low && img->entry < img->high;
+    }
     return SVMEMU_OK;
 }
 
-enum svmemu_status elf_load_image(struct loader *l, bool dry, struct elf_image *img)
+enum svmemu_status elf_load_image(struct loader *l, bool dry, u64 shift, struct elf_image *img)
 {
     *img = (struct elf_image){ .low = ~0ull };
     if (l->file.size < EI_NIDENT || elf_version(EV_CURRENT) == EV_NONE)
@@ -122,13 +134,21 @@ enum svmemu_status elf_load_image(struct loader *l, bool dry, struct elf_image *
     Elf *e = elf_memory((char *)l->file.data, l->file.size);
     if (!e)
         return LOAD_FAIL(l, SVMEMU_FORMAT, "libelf: %s", elf_errmsg(-1));
-    enum svmemu_status s = load_all(l, e, dry, img);
+    enum svmemu_status s = load_all(l, e, dry, shift, img);
     elf_end(e);
     return s;
 }
 
-/* Page tables that map 4 GiB to themselves by 2-MiB pages. */
-static enum svmemu_status identity_map(struct loader *l, u64 *cr3)
+enum svmemu_status elf_check_entry(struct loader *l, const struct elf_image *img)
+{
+    if (img->has_entry)
+        return SVMEMU_OK;
+    return LOAD_FAIL(l, SVMEMU_FORMAT,
+                     "entry %llXh is outside of what was loaded: it is no segment's virtual address and not in %llXh-%llXh; check the "
+                     "linker script's ENTRY", ull(img->e_entry), ull(img->low), ull(img->high));
+}
+
+enum svmemu_status identity_map(struct loader *l, u64 *cr3)
 {
     u64 table[6][512] = { { 0 } }, at = 0;
     enum svmemu_status s;
@@ -150,7 +170,9 @@ enum svmemu_status elf_plain_start(struct loader *l, const struct elf_image *img
     const char *cmdline = l->opt->cmdline ? l->opt->cmdline : "";
     struct cpu_state *s = &l->m->cpu[0]->st;
     u64 gdt_pa = 0, text = 0, cr3 = 0;
-    enum svmemu_status r = area_put(l, gdt, sizeof(gdt), 8, "descriptor table", &gdt_pa);
+    enum svmemu_status r = elf_check_entry(l, img);
+    if (r == SVMEMU_OK)
+        r = area_put(l, gdt, sizeof(gdt), 8, "descriptor table", &gdt_pa);
     if (r == SVMEMU_OK)
         r = area_put(l, cmdline, strlen(cmdline) + 1, 1, "command line", &text);
     if (r == SVMEMU_OK && img->is64)
@@ -158,10 +180,7 @@ enum svmemu_status elf_plain_start(struct loader *l, const struct elf_image *img
     if (r != SVMEMU_OK)
         return r;
     if (img->entry >> 32)
-        return LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is beyond the first 4 GiB that the entry state maps", (unsigned long long)img->entry);
-    if (img->entry < img->low || img->entry >= img->high)
-        return LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is outside of what was loaded (%llXh-%llXh)", (unsigned long long)img->entry,
-                         (unsigned long long)img->low, (unsigned long long)img->high);
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is beyond the first 4 GiB that the entry state maps", ull(img->entry));
     svmemu_set_mode(l->m, 0, img->is64 ? 64 : 32, cr3);
     s->gdtr = (struct dtr){ .base = gdt_pa, .limit = sizeof(gdt) - 1 };
     memset(s->gpr, 0, sizeof(s->gpr));

@@ -2,56 +2,28 @@
 /* PVH boot: hvm_start_info version 1 and the 32-bit entry state. */
 #include "machine/load.h"
 
-#include <stdlib.h>
-
 #define START_MAGIC 0x336EC578u
-#define PVH_MODULES_MAX 64u
-
-/* Modules go to the top of low RAM: a kernel relocates and grows upwards from where it stands. */
-static enum svmemu_status put_modules(struct loader *l, const struct elf_image *img, u8 *list)
-{
-    u64 top = l->m->low_ram, text = 0;
-    for (unsigned i = 0; i < l->opt->module_count; i++) {
-        const struct svmemu_module *mod = &l->opt->modules[i];
-        const char *args = mod->args ? mod->args : "";
-        struct blob b;
-        enum svmemu_status s = read_file(l->m, mod->path, &b);
-        if (s != SVMEMU_OK)
-            return s;
-        u64 at = b.size < top ? (top - b.size) & ~(u64)PAGE_MASK : 0;
-        if (at < img->high || at < 0x100000)
-            s = LOAD_FAIL(l, SVMEMU_TOO_LARGE, "module %.100s (%zu bytes) does not fit above the kernel", mod->path, b.size);
-        else
-            s = ram_put(l, at, b.data, b.size, mod->path);
-        free(b.data);
-        if (s == SVMEMU_OK)
-            s = area_put(l, args, strlen(args) + 1, 1, "a module's arguments", &text);
-        if (s != SVMEMU_OK)
-            return s;
-        store_le(list + 32 * i, 8, at);
-        store_le(list + 32 * i + 8, 8, b.size);
-        store_le(list + 32 * i + 16, 8, text);
-        store_le(list + 32 * i + 24, 8, 0);
-        top = at;
-    }
-    return SVMEMU_OK;
-}
 
 static enum svmemu_status put_info(struct loader *l, const struct elf_image *img, u64 *pa)
 {
-    u8 info[56] = { 0 }, list[32 * PVH_MODULES_MAX], map[8 * 24] = { 0 };
+    u8 info[56] = { 0 }, list[32 * MODULES_MAX] = { 0 }, map[8 * 24] = { 0 };
     struct map_entry e[8];
+    struct placed placed[MODULES_MAX];
     unsigned n = memory_map(l->m, e, ARRAY_LEN(e)), mods = l->opt->module_count;
     const char *cmdline = l->opt->cmdline ? l->opt->cmdline : "";
     u64 text = 0, list_pa = 0, map_pa = 0;
-    if (mods > PVH_MODULES_MAX)
-        return LOAD_FAIL(l, SVMEMU_ARGUMENT, "%u modules; at most %u are possible", mods, PVH_MODULES_MAX);
     for (unsigned i = 0; i < n; i++) {
         store_le(map + 24 * i, 8, e[i].base);
         store_le(map + 24 * i + 8, 8, e[i].size);
         store_le(map + 24 * i + 16, 4, e[i].type);
     }
-    enum svmemu_status s = put_modules(l, img, list);
+    /* Modules go to the top of low RAM: a kernel relocates and grows upwards from where it stands. */
+    enum svmemu_status s = modules_put_down(l, img->high < 0x100000 ? 0x100000 : img->high, l->m->low_ram, placed);
+    for (unsigned i = 0; s == SVMEMU_OK && i < mods; i++) {
+        store_le(list + 32 * i, 8, placed[i].pa);
+        store_le(list + 32 * i + 8, 8, placed[i].size);
+        store_le(list + 32 * i + 16, 8, placed[i].text);
+    }
     if (s == SVMEMU_OK)
         s = area_put(l, cmdline, strlen(cmdline) + 1, 1, "the command line", &text);
     if (s == SVMEMU_OK)
@@ -75,10 +47,12 @@ enum svmemu_status pvh_start(struct loader *l, const struct elf_image *img)
 {
     u64 info = 0;
     if (img->pvh_entry >> 32)
-        return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is not below 4 GiB", (unsigned long long)img->pvh_entry);
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is not below 4 GiB", ull(img->pvh_entry));
     if (img->pvh_entry < img->low || img->pvh_entry >= img->high)
-        return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is outside of what was loaded (%llXh-%llXh)", (unsigned long long)img->pvh_entry,
-                         (unsigned long long)img->low, (unsigned long long)img->high);
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "PVH entry %llXh is outside of what was loaded (%llXh-%llXh)", ull(img->pvh_entry),
+                         ull(img->low), ull(img->high));
+    l->low = img->low;
+    l->high = img->high;
     enum svmemu_status s = put_info(l, img, &info);
     if (s != SVMEMU_OK)
         return s;

@@ -104,5 +104,7 @@ void pc_apic_eoi(void *ctx, u8 vector);
 
 /* firmware.c: what a PC BIOS leaves in memory and devices [docs: entry states]. */
 enum svmemu_status firmware_setup(struct svmemu *m);
+/* bios.c: INT 15h and the memory map that it answers with */
+void bios_put_memory_service(struct svmemu *m);
 
 #endif

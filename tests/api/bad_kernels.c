@@ -192,35 +192,36 @@ static void test_good(void **state)
 static void test_bzimage(void **state)
 {
     struct work *w = *state;
+    static const struct svmemu_load pvh = { .entry = SVMEMU_ENTRY_PVH };
     build(w, GZIP);
-    try(w->image, w->len - 1, NULL, SVMEMU_FORMAT, "beyond the end of the file");
-    try(w->image, 0x250, NULL, SVMEMU_FORMAT, "beyond the end of the file");
+    try(w->image, w->len - 1, &pvh, SVMEMU_FORMAT, "beyond the end of the file");
+    try(w->image, 0x250, &pvh, SVMEMU_FORMAT, "beyond the end of the file");
     try(w->image, 0x24F, NULL, SVMEMU_FORMAT, "neither ELF");
     put32(w->image + 0x248, 0xFFFFFFF0);
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "beyond the end of the file");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "beyond the end of the file");
     build(w, GZIP);
     put32(w->image + 0x24C, 0xFFFFFFFF);
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "beyond the end of the file");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "beyond the end of the file");
     put32(w->image + 0x24C, 0);
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "compressed kernel");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "is empty or");
     put32(w->image + 0x24C, 3);
-    try(w->image, w->len, NULL, SVMEMU_UNSUPPORTED, "unknown way");
+    try(w->image, w->len, &pvh, SVMEMU_UNSUPPORTED, "unknown way");
     build(w, GZIP);
     w->image[0x1F1] = 255;
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "beyond the end of the file");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "beyond the end of the file");
     build(w, GZIP);
     w->image[0x206] = 7;
-    try(w->image, w->len, NULL, SVMEMU_UNSUPPORTED, "2.07");
+    try(w->image, w->len, &pvh, SVMEMU_UNSUPPORTED, "2.07");
     build(w, GZIP);
     w->image[SETUP + 16] = 0;
-    try(w->image, w->len, NULL, SVMEMU_UNSUPPORTED, "unknown way");
+    try(w->image, w->len, &pvh, SVMEMU_UNSUPPORTED, "unknown way");
     /* unpacks to something else than a kernel */
     w->packed_len = pack(GZIP, "not a kernel, but long enough to be looked at", 45, w->packed, sizeof(w->packed));
     w->len = bzimage(w->image, w->packed, w->packed_len);
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "neither ELF");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "neither ELF");
     w->packed_len = pack(GZIP, "", 0, w->packed, sizeof(w->packed));
     w->len = bzimage(w->image, w->packed, w->packed_len);
-    try(w->image, w->len, NULL, SVMEMU_FORMAT, "too short");
+    try(w->image, w->len, &pvh, SVMEMU_FORMAT, "too short");
 }
 
 static void test_payload(void **state)
@@ -316,7 +317,7 @@ static void test_note(void **state)
     try(k, sizeof(*k), &load, SVMEMU_FORMAT, "takes no modules");
     w->packed_len = pack(XZ, k, sizeof(*k), w->packed, sizeof(w->packed));
     w->len = bzimage(w->image, w->packed, w->packed_len);
-    try(w->image, w->len, NULL, SVMEMU_UNSUPPORTED, "CONFIG_PVH");
+    try(w->image, w->len, &(struct svmemu_load){ .entry = SVMEMU_ENTRY_PVH }, SVMEMU_UNSUPPORTED, "CONFIG_PVH");
 }
 
 /* A Multiboot kernel by addresses: header at the file's start, code behind. */

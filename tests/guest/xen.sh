@@ -54,7 +54,8 @@ END
         grep -qF "(XEN) Brought up $1 CPUs" "$dir/$name.txt" || fail "$name" "Xen did not bring up $1 CPUs"
     fi
     # What Xen or Linux print when something is wrong with the machine.
-    if grep -E 'Mismatch|BUG|Oops|[Cc]all [Tt]race|lockup|detected stall|stalls on|Unhandled|unstable|panic:|Xen WARN|init: FAILED' "$dir/$name.txt"; then
+    if grep -E 'Mismatch|BUG|Oops|[Cc]all [Tt]race|lockup|detected stall|stalls on|Unhandled|unstable|panic:|Xen WARN|init: FAILED' \
+        "$dir/$name.txt"; then
         fail "$name" "complaints in the log"
     fi
 }
