@@ -50,7 +50,7 @@ static void take(struct fwcfg *f, u8 *out, size_t len)
 
 static u64 port_rd(void *ctx, u64 off, unsigned width, int cpu)
 {
-    u8 v[2] = { 0xFF, 0xFF };
+    u8 v[8] = { 0xFF, 0xFF };
     (void)cpu;
     if (off + width == 2) /* else the selector alone, which cannot be read */
         take(ctx, &v[width - 1], 1);
