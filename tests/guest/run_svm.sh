@@ -8,7 +8,7 @@ out=$(mktemp) || exit 1
 trap 'rm -f "$out" "$out.err"' EXIT
 want=
 for engine in full generic walk step; do
-    timeout 60 "$svmemu" run --engine "$engine" --state-hash --max-insns 200000000 "$@" "$guest" >"$out" 2>"$out.err" </dev/null
+    timeout 60 "$svmemu" run --engine "$engine" --state-hash --memory 32M --max-insns 200000000 "$@" "$guest" >"$out" 2>"$out.err" </dev/null
     status=$?
     hash=$(sed -n 's/^state hash: //p' "$out.err" | tail -n 1)
     if [ "$status" -ne 33 ] || grep -q FAILED "$out" || ! grep -q 'RESULT: PASS' "$out"; then

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* bits: 64 */
-/* run: --cpu max --memory 128M */
+/* run: --cpu max */
 /* Nested paging beyond one refused entry: rights that both levels have (U/S, WP, SMEP, SMAP, NX) and whose register decides, pages of
  * every size in both levels, pointers of a legacy PAE guest, addresses and tables at odd places [APM2 15.25]. */
 #include "vm.h"
@@ -227,7 +227,7 @@ static void pae_pointers(void)
 /* Root of the nested tables anywhere in the physical address space. An address without memory reads as ones: reserved bits. */
 static void odd_roots(void)
 {
-    u64 limit = 1ull << cpu_phys_bits(), top = 128ull << 20;
+    u64 limit = 1ull << cpu_phys_bits(), top = 32ull << 20; /* memory as run_svm.sh gives it */
     const u64 holes[] = { top, 0xd0000000, limit - PAGE_SIZE };
     u64 entry, *last = (u64 *)(uintptr_t)(top - PAGE_SIZE);
 
