@@ -262,6 +262,51 @@ static void fragments(void)
     section_end();
 }
 
+/* Process-context identifiers of the guest: tags beside the ASID, which TLB_CONTROL 7 covers all. */
+static void pcids(void)
+{
+    enum { CR4_PCIDE = 1 << 17 };
+
+    section("PCIDs of a guest", NULL, NULL, NULL);
+    for (unsigned i = 0; i < 5; i++) {
+        prime();
+        map_pages(old_page);
+        vm.vmcb->cr4 |= CR4_PCIDE;
+        for (u64 pcid = 1; pcid <= 2; pcid++) {
+            vm.vmcb->cr3 = vm.guest.root | pcid;
+            run_flushing(1, pcid == 1 ? TLB_FLUSH_ASID : TLB_KEEP);
+            expect("plain, before", sees(1, false), OLD);
+        }
+        expect("global, before", sees(1, true), OLD);
+        map_pages(new_page);
+        expect("no flush", sees(1, false), OLD);
+        vm.vmcb->cr3 = vm.guest.root | 3;
+        expect("a PCID without entries", sees(1, false), NEW);
+        expect("the global page of all", sees(1, true), OLD);
+        vm.vmcb->cr3 = vm.guest.root | 2;
+        switch (i) {
+        case 0: run_flushing(1, TLB_FLUSH_NONGLOBAL); break;
+        case 1: run_flushing(1, TLB_FLUSH_ASID); break;
+        case 2: expect("MOV CR3", run_at(1, AT_CR3, vm.guest.root | 1), EXIT_VMMCALL); break;
+        case 3: expect("MOV CR3, no flush", run_at(1, AT_CR3, 1ull << 63 | vm.guest.root | 1), EXIT_VMMCALL); break;
+        case 4: invlpga(page_va(false), 1); break;
+        }
+        static const struct {
+            const char *what;
+            u32 one, two, global;
+        } after[] = {
+            { "TLB_CONTROL 7", NEW, NEW, OLD },     { "TLB_CONTROL 3", NEW, NEW, NEW },        { "MOV CR3 to PCID 1", NEW, OLD, OLD },
+            { "MOV CR3 without flush", OLD, OLD, OLD }, { "INVLPGA of any PCID", NEW, NEW, OLD },
+        };
+        vm.vmcb->cr3 = vm.guest.root | 1;
+        expect(after[i].what, sees(1, false), after[i].one);
+        vm.vmcb->cr3 = vm.guest.root | 2;
+        expect(after[i].what, sees(1, false), after[i].two);
+        expect(after[i].what, sees(1, true), after[i].global);
+    }
+    section_end();
+}
+
 /* ---- numbers ---- */
 
 static void limits(void)
@@ -306,5 +351,6 @@ void guest_main(void)
     }
     nested_rights();
     fragments();
+    pcids();
     limits();
 }
