@@ -29,13 +29,17 @@ struct vmcb {
     u64 interrupt_shadow;    /* 068h */
     u64 exit_code, exit_info1, exit_info2, exit_int_info; /* 070h.. */
     u64 nested_ctl;          /* 090h: bit 0 NP_ENABLE */
-    u8 reserved_098[0x10];
+    u64 avic_apic_bar, reserved_0a0; /* 098h: guest-physical */
     u64 event_inj;           /* 0A8h */
     u64 nested_cr3;          /* 0B0h */
     u64 lbr_ctl;             /* 0B8h */
     u32 clean, reserved_0c4; /* 0C0h */
     u64 next_rip;            /* 0C8h */
-    u8 reserved_0d0[0x330];
+    u8 reserved_0d0[0x10];
+    u64 avic_backing_page, reserved_0e8; /* 0E0h */
+    u64 avic_logical_table;  /* 0F0h */
+    u64 avic_physical_table; /* 0F8h: the largest index in 11:0 */
+    u8 reserved_100[0x300];
     /* State save area, 400h. */
     struct vmcb_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
     u8 reserved_4a0[0x2b];
@@ -55,6 +59,7 @@ struct vmcb {
 } __attribute__((packed));
 
 _Static_assert(offsetof(struct vmcb, exit_code) == 0x70, "control area");
+_Static_assert(offsetof(struct vmcb, avic_physical_table) == 0xf8, "control area");
 _Static_assert(offsetof(struct vmcb, es) == 0x400, "save area");
 _Static_assert(offsetof(struct vmcb, efer) == 0x4d0, "save area");
 _Static_assert(offsetof(struct vmcb, cr4) == 0x548, "save area");

@@ -93,10 +93,32 @@ static void look(struct vcpu *c, u64 lin, unsigned len, bool write)
 
 /* ---- pieces ---- */
 
+static bool avic_page_on(const struct vcpu *c)
+{
+    return c->avic && c->nest.avic;
+}
+
+/* A page that was the guest's virtual APIC when it was translated. It still is, or the stale translation leads to plain memory. */
+static COLD bool virtual_apic(struct vcpu *c, unsigned acc, struct mmu_xl *xl)
+{
+    struct phys_page p;
+    if (avic_page_on(c))
+        return c->avic->touch(c, (unsigned)(xl->spa.v & PAGE_MASK), (acc & ACC_KIND) == ACC_W);
+    xl->spa.v &= ~MMU_SPA_AVIC;
+    if (phys_lookup(&c->view, xl->spa, &p)) {
+        xl->host = p.host + (xl->spa.v & PAGE_MASK);
+        xl->bpn = p.bpn;
+        xl->page_flags = p.flags;
+    }
+    return true;
+}
+
 static bool xlate(struct vcpu *c, u64 lin, unsigned acc, struct mmu_xl *xl)
 {
     struct mmu_fault f;
-    return LIKELY(mmu_translate(&c->mmu, (struct gva){ lin }, acc, xl, &f)) || cpu_raise_pf(c, &f);
+    if (UNLIKELY(!mmu_translate(&c->mmu, (struct gva){ lin }, acc, xl, &f)))
+        return cpu_raise_pf(c, &f);
+    return LIKELY(xl->host != NULL) || !(xl->spa.v & MMU_SPA_AVIC) || virtual_apic(c, acc, xl);
 }
 
 /* Translates [lin, lin + len), len at most a page: one or two pieces, 0 when a fault was recorded. */
@@ -128,12 +150,13 @@ static void device_time(struct vcpu *c)
 
 static void piece_read(struct vcpu *c, const struct piece *p, u8 *to)
 {
+    struct spa at = { p->xl.spa.v & ~MMU_SPA_AVIC };
     if (LIKELY(p->xl.host != NULL))
         memcpy(to, p->xl.host, p->len);
     else if (device_time(c), simple_width(p->len)) /* a device sees one access of the full width */
-        store_le(to, p->len, phys_read_le(&c->view, p->xl.spa, p->len));
+        store_le(to, p->len, phys_read_le(&c->view, at, p->len));
     else
-        phys_read(&c->view, p->xl.spa, to, p->len);
+        phys_read(&c->view, at, to, p->len);
 }
 
 static void piece_write(struct vcpu *c, const struct piece *p, const u8 *from)
@@ -141,7 +164,9 @@ static void piece_write(struct vcpu *c, const struct piece *p, const u8 *from)
     if (LIKELY(p->xl.host != NULL)) {
         if (!p->xl.page_flags || page_before_write(c->view.bus, p->xl.bpn, (unsigned)(p->xl.spa.v & PAGE_MASK), p->len))
             memcpy(p->xl.host, from, p->len);
-    } else if (device_time(c), simple_width(p->len)) {
+    } else if (device_time(c), UNLIKELY(p->xl.spa.v & MMU_SPA_AVIC)) {
+        c->avic->write(c, p->xl.spa.v & ~MMU_SPA_AVIC, from, p->len);
+    } else if (simple_width(p->len)) {
         phys_write_le(&c->view, p->xl.spa, p->len, load_le(from, p->len));
     } else {
         phys_write(&c->view, p->xl.spa, from, p->len);

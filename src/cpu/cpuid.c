@@ -16,7 +16,7 @@ static const struct feature features[FEAT_COUNT] = {
 #undef FEAT
 };
 
-/* What works. Extensions that compute with vectors beyond SSE2 are not built yet, nor are CET, IBS, SEV and AVIC. */
+/* What works. Extensions that compute with vectors beyond SSE2 are not built yet, nor are CET, IBS and SEV. */
 static const u16 implemented[] = {
     FEAT_FPU, FEAT_VME, FEAT_DE, FEAT_PSE, FEAT_TSC, FEAT_MSR, FEAT_PAE, FEAT_MCE, FEAT_CX8, FEAT_APIC, FEAT_SEP, FEAT_MTRR, FEAT_PGE,
     FEAT_MCA, FEAT_CMOV, FEAT_PAT, FEAT_PSE36, FEAT_CLFSH, FEAT_MMX, FEAT_FXSR, FEAT_SSE, FEAT_SSE2, FEAT_HTT,
@@ -32,18 +32,20 @@ static const u16 implemented[] = {
     FEAT_STIBPALWAYS, FEAT_LMSLEUNSUPP, FEAT_SSBD, FEAT_PSFD,
     FEAT_NP, FEAT_LBRVIRT, FEAT_SVML, FEAT_NRIPS, FEAT_TSCRATEMSR, FEAT_VMCBCLEAN, FEAT_FLUSHBYASID, FEAT_DECODEASSISTS,
     FEAT_PAUSEFILTER, FEAT_PAUSEFILTERTHR, FEAT_VMSAVEVIRT, FEAT_VGIF, FEAT_SPECCTRLVIRT, FEAT_HOSTMCEOVERRIDE, FEAT_TLBICTL, FEAT_VNMI,
-    FEAT_SVMEADDRCHK, FEAT_BUSLOCKTHR, FEAT_IDLEHLT, FEAT_INVLPGB, FEAT_MCOMMIT,
+    FEAT_SVMEADDRCHK, FEAT_AVIC, FEAT_X2AVIC, FEAT_X2AVICEXT, FEAT_EXTLVTAVIC, FEAT_BUSLOCKTHR, FEAT_IDLEHLT, FEAT_INVLPGB, FEAT_MCOMMIT,
     FEAT_NONESTEDDBP, FEAT_FSGSNONSERIAL, FEAT_LFENCESERIAL, FEAT_NULLSELCLR,
 };
 /* What `max` has beyond Zen 3. */
-static const u16 max_extra[] = {FEAT_X2APIC, FEAT_LA57, FEAT_FSGSNONSERIAL, FEAT_VNMI, FEAT_BUSLOCKTHR, FEAT_IDLEHLT};
+static const u16 max_extra[] = {FEAT_X2APIC, FEAT_LA57, FEAT_FSGSNONSERIAL, FEAT_VNMI, FEAT_BUSLOCKTHR, FEAT_IDLEHLT, FEAT_AVIC, FEAT_X2AVIC,
+                                FEAT_X2AVICEXT, FEAT_EXTLVTAVIC};
 
 /* Registers made of feature bits: bits that feature.def does not know are cleared, but for those of `keep`. */
 static const struct { u32 leaf; u8 sub, reg; u32 keep; } feature_regs[] = {
     {0x1, 0, REG_ECX, 0}, {0x1, 0, REG_EDX, 0}, {0x6, 0, REG_EAX, 0}, {0x6, 0, REG_ECX, 0},
     {0x7, 0, REG_EBX, 0}, {0x7, 0, REG_ECX, 0}, {0x7, 0, REG_EDX, 0}, {0xD, 1, REG_EAX, 0},
     {0x80000001, 0, REG_ECX, 0}, {0x80000001, 0, REG_EDX, 0x0183F3FF /* copies of leaf 1 */},
-    {0x80000007, 0, REG_EBX, 0}, {0x80000007, 0, REG_EDX, 0}, {0x80000008, 0, REG_EBX, 0}, {0x8000000A, 0, REG_EDX, 0},
+    {0x80000007, 0, REG_EBX, 0}, {0x80000007, 0, REG_EDX, 0}, {0x80000008, 0, REG_EBX, 0}, {0x8000000A, 0, REG_ECX, 0},
+    {0x8000000A, 0, REG_EDX, 0},
     {0x8000001F, 0, REG_EAX, 0}, {0x80000021, 0, REG_EAX, 0}, {0x80000022, 0, REG_EAX, 0},
 };
 /* Leaves that describe something as a whole: gone with their feature. */

@@ -26,6 +26,9 @@ void cpu_update_mmu(struct vcpu *c)
     r->hpat = nested ? c->nest.hpat : 0;
     r->gmet = nested && c->nest.gmet;
     r->rogpt = nested && c->nest.rogpt;
+    r->avic = nested && c->nest.avic;
+    r->avic_bar = c->nest.avic_bar;
+    r->avic_page = c->nest.avic_page;
     c->mmu.slow_all = c->st.dr7 & 0xFF;
     mmu_context(&c->mmu);
 }
@@ -185,7 +188,7 @@ static bool write_cr4(struct vcpu *c, u64 v)
 
 u64 cr8_read(struct vcpu *c)
 {
-    if (c->guest && c->v_intr_masking)
+    if (c->guest && (c->v_intr_masking || c->avic))
         return c->st.cr8;
     return c->ops && c->ops->get_tpr ? c->ops->get_tpr(c->ops->ctx, c->index) >> 4 : c->st.cr8;
 }
@@ -193,9 +196,11 @@ u64 cr8_read(struct vcpu *c)
 void cr8_write(struct vcpu *c, u64 v)
 {
     /* Without V_INTR_MASKING a guest's write changes both the APIC's TPR and V_TPR [APM2 15.21.2]. */
-    if (!(c->guest && c->v_intr_masking) && c->ops && c->ops->set_tpr)
+    if (!(c->guest && (c->v_intr_masking || c->avic)) && c->ops && c->ops->set_tpr)
         c->ops->set_tpr(c->ops->ctx, c->index, (u8)(v << 4));
     c->st.cr8 = v;
+    if (UNLIKELY(c->avic != NULL))
+        c->avic->cr8_written(c);
     c->attn |= ATTN_EVENT;
 }
 

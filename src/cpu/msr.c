@@ -470,6 +470,15 @@ static bool key_write(u64 *key, u64 *locked, u64 lock, u64 v)
         *locked &= ~lock;
     return true;
 }
+SETTER(avic_doorbell) /* physical APIC id: 8 bits, 32 where x2AVIC is [APM2 15.29.9.2] */
+{
+    (void)r, (void)n;
+    if (v > 0xFF && !cpu_has(c, FEAT_X2AVIC))
+        return false;
+    if (c->ops && c->ops->avic_doorbell)
+        c->ops->avic_doorbell(c->ops->ctx, (u32)v);
+    return true;
+}
 SETTER(svm_key)
 {
     (void)r, (void)n;

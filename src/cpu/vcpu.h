@@ -46,6 +46,7 @@ enum {
     PEND_TRAP = 1 << 6,    /* #DB trap due (TF, data breakpoint): vcpu.trap_dr6 */
     PEND_STOP = 1 << 7,    /* caller asked to stop */
     PEND_MC = 1 << 8,
+    PEND_XTRAP = 1 << 10,  /* a trap-like #VMEXIT of the instruction just completed (svm_cpu.avic.trap) */
     PEND_VNMI = 1 << 9,    /* V_NMI set in guest mode (svm_vnmi_due, svm_vnmi_take) */
 };
 /* Bits of vcpu.attn: leave the block after this instruction. */
@@ -60,7 +61,15 @@ struct machine_cpu_ops { /* upward calls, set by machine at creation */
     bool (*msr_read)(void *ctx, int cpu, u32 msr, u64 *v);   /* APIC_BASE side effects, x2APIC 800h-8FFh, TSC deadline; false: not mine */
     int (*msr_write)(void *ctx, int cpu, u32 msr, u64 v);    /* 1 done, 0 not mine, -1 #GP */
     void (*apic_base_changed)(void *ctx, int cpu);
+    void (*avic_doorbell)(void *ctx, u32 apic_id);     /* rings at the vCPU with that physical APIC id, if there is one */
     void (*init_taken)(void *ctx, int cpu);            /* the vCPU took an INIT: its local APIC resets with it */
+};
+
+struct vcpu;
+struct avic_ops { /* what svm does at accesses to the virtual APIC of a guest with AVIC [APM2 15.29] */
+    bool (*touch)(struct vcpu *c, unsigned off, bool write); /* before an access to the page; false: a fault-like exit is recorded */
+    void (*write)(struct vcpu *c, u64 spa, const u8 *from, unsigned len);
+    void (*cr8_written)(struct vcpu *c);
 };
 
 struct cpu_model; /* processor profile, cpu/cpuid.h */
@@ -87,7 +96,8 @@ struct vcpu {
     bool v_intr_masking, host_if, np;
     u64 tsc_guest_offset;     /* VMCB TSC_OFFSET in guest mode */
     /* Address space of the guest, set by svm before cpu_update_mode(); asid 0 and np clear in host mode. */
-    struct { u32 asid; bool gmet, rogpt; u64 ncr3, hcr0, hcr4, hefer, hpat; } nest; /* `np` above says whether nested paging is on; G_PAT is then st.pat */
+    struct { u32 asid; bool gmet, rogpt, avic; u64 ncr3, hcr0, hcr4, hefer, hpat, avic_bar, avic_page; } nest; /* `np` above says whether nested paging is on; G_PAT is then st.pat */
+    const struct avic_ops *avic; /* the running guest has AVIC or x2AVIC; NULL: no */
     const struct insn *cur;   /* instruction being executed by the generic path (NULL: none) */
     u8 cur_bytes[16];         /* its bytes when known */
     struct mmu mmu;

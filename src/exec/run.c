@@ -181,6 +181,16 @@ static bool take_vintr(struct vcpu *c)
     return true;
 }
 
+/* Trap-like exits belong to the instruction that has just completed, before anything else at this boundary [APM2 15.29.9]. */
+static bool take_xtrap(struct vcpu *c)
+{
+    c->pending &= ~(unsigned)PEND_XTRAP;
+    c->vx = c->svm->avic.trap;
+    c->ev = (struct event){ .kind = EV_VMEXIT };
+    exec_deliver(c);
+    return true;
+}
+
 static bool take_smi(struct vcpu *c)
 {
     if (!c->st.gif)
@@ -207,7 +217,7 @@ static bool decide(struct vcpu *c)
         bool (*take)(struct vcpu *c);
         bool waiting; /* may be taken while waiting for SIPI */
     } order[] = {
-        { PEND_MC, take_mc, false }, { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
+        { PEND_XTRAP, take_xtrap, false }, { PEND_MC, take_mc, false }, { PEND_INIT, take_init, true }, { PEND_SIPI, take_sipi, true }, { PEND_SMI, take_smi, false },
         { PEND_TRAP, take_trap, false }, { PEND_NMI, take_nmi, false }, { PEND_VNMI, take_vnmi, false },
         { PEND_INTR, take_intr, false }, { PEND_VINTR, take_vintr, false },
     };

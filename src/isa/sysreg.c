@@ -157,7 +157,8 @@ SYS(rdmsr)
     (void)in;
     if (cpu_icpt(c, ICPT_MSR_PROT) && svm_msr_intercepted(c, msr, false))
         return cpu_exit(c, VMEXIT_MSR, 0, 0);
-    if (!msr_read(c, msr, &v))
+    int virtual = UNLIKELY(c->avic != NULL) ? svm_avic_msr_read(c, msr, &v) : 0;
+    if (virtual < 0 || (!virtual && !msr_read(c, msr, &v)))
         return false;
     c->st.gpr[RAX] = (u32)v;
     c->st.gpr[RDX] = v >> 32;
@@ -171,7 +172,9 @@ SYS(wrmsr)
     (void)in;
     if (cpu_icpt(c, ICPT_MSR_PROT) && svm_msr_intercepted(c, msr, true))
         return cpu_exit(c, VMEXIT_MSR, 1, 0);
-    return msr_write(c, msr, (u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32);
+    u64 v = (u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32;
+    int virtual = UNLIKELY(c->avic != NULL) ? svm_avic_msr_write(c, msr, v) : 0;
+    return virtual ? virtual > 0 : msr_write(c, msr, v);
 }
 
 /* ---- time and counters ---- */

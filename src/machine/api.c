@@ -67,7 +67,7 @@ enum svmemu_status svmemu_reg_read_id(struct svmemu *m, unsigned vcpu, unsigned 
     const struct reg *r = &regs[id];
     if (r->off == offsetof(struct cpu_state, rflags))
         *value = cpu_rflags(c);
-    else if (r->off == offsetof(struct cpu_state, cr8) && !c->v_intr_masking)
+    else if (r->off == offsetof(struct cpu_state, cr8) && !c->v_intr_masking && !c->avic)
         *value = lapic_get_tpr(&m->lapic[vcpu]) >> 4;
     else
         *value = load_le((const u8 *)&c->st + r->off, r->width);
@@ -91,7 +91,7 @@ enum svmemu_status svmemu_reg_write_id(struct svmemu *m, unsigned vcpu, unsigned
         return machine_fail(m, SVMEMU_ARGUMENT, "GIF is one bit");
     if (r->off == offsetof(struct cpu_state, rflags))
         cpu_set_rflags(c, value);
-    else if (r->off == offsetof(struct cpu_state, cr8) && !c->v_intr_masking)
+    else if (r->off == offsetof(struct cpu_state, cr8) && !c->v_intr_masking && !c->avic)
         lapic_set_tpr(&m->lapic[vcpu], (u8)(value << 4));
     else
         store_le((u8 *)&c->st + r->off, r->width, value);

@@ -67,6 +67,14 @@ static int op_msr_write(void *ctx, int cpu, u32 msr, u64 v)
 }
 
 /* Not when it is sent: GIF may hold it, an intercept or VM_CR.R_INIT turn it into something else [APM2 15.28]. */
+static void op_avic_doorbell(void *ctx, u32 apic_id)
+{
+    struct svmemu *m = ctx;
+    for (unsigned i = 0; i < m->vcpus; i++)
+        if (m->lapic[i].s.id == apic_id)
+            svm_avic_doorbell(m->cpu[i]);
+}
+
 static void op_init_taken(void *ctx, int cpu)
 {
     struct svmemu *m = ctx;
@@ -265,6 +273,7 @@ static bool create_parts(struct svmemu *m)
     m->ops = (struct machine_cpu_ops){
         .ctx = m, .get_tpr = op_get_tpr, .set_tpr = op_set_tpr, .ack_intr = op_ack, .msr_read = op_msr_read, .msr_write = op_msr_write,
         .apic_base_changed = apic_base_changed, .init_taken = op_init_taken,
+        .avic_doorbell = op_avic_doorbell,
     };
     m->bus = bus_create(m->model->maxphys);
     m->cpu = calloc(m->vcpus, sizeof(struct vcpu *));

@@ -275,6 +275,7 @@ bool mmu_inspect(const struct mmu *m, struct gva lin, struct walk_result *w, str
 
     if (!walk(&m->r, m->pdpte, &mem, lin.v, ACC_R | ACC_SYS | WALK_PEEK, w, f))
         return false;
+    w->pa &= ~MMU_SPA_AVIC;
     place(m, w->pa, w->memtype, out);
     return true;
 }

@@ -29,7 +29,12 @@ struct mmu_regs {
     bool nested;
     u64 ncr3, hcr0, hcr4, hefer, hpat;
     bool gmet, rogpt;
+    bool avic;           /* the guest-physical page avic_bar is the virtual APIC: its accesses go to avic_page [APM2 15.29.5.2] */
+    u64 avic_bar, avic_page;
 };
+
+/* Marks the spa of an access to the virtual APIC: no memory is there, so that it comes to the slow path. */
+#define MMU_SPA_AVIC (1ull << 62)
 
 /* Why a translation failed. */
 enum mmu_fault_kind {

@@ -335,6 +335,14 @@ static bool nested_cmpxchg(void *ctx, u64 gpa, unsigned width, u64 old, u64 new_
     return table_place(n, gpa, true, &pa, f) && n->mem->cmpxchg(n->mem->ctx, pa, width, old, new_value, done, f);
 }
 
+/* The page around guest-physical `gpa` contains APIC_BAR. The nested tables have decided about rights; the address they name is not used. */
+static COLD void to_virtual_apic(const struct mmu_regs *r, u64 gpa, struct walk_result *o)
+{
+    o->shift = PAGE_SHIFT;
+    if ((gpa ^ r->avic_bar) >> PAGE_SHIFT == 0)
+        o->pa = MMU_SPA_AVIC | r->avic_page | (gpa & PAGE_MASK);
+}
+
 static bool walk_nested(const struct mmu_regs *r, const struct stage *guest, const struct walk_mem *mem, u64 lin,
                         unsigned acc, struct walk_result *o, struct mmu_fault *f)
 {
@@ -356,6 +364,8 @@ static bool walk_nested(const struct mmu_regs *r, const struct stage *guest, con
     o->rights = (u8)((g.rights & h.rights & TR_D) | (g.rights & (TR_W | TR_U | TR_NX | TR_G)));
     o->rights |= (u8)((h.rights & TR_W ? TR_NW : 0) | (h.rights & TR_U ? TR_NU : 0) | (h.rights & TR_NX ? TR_NNX : 0));
     o->pk = g.pk;
+    if (UNLIKELY(r->avic) && ((g.pa ^ r->avic_bar) >> o->shift) == 0)
+        to_virtual_apic(r, g.pa, o);
     bool cd = (r->cr0 | r->hcr0) & CR0_BIT_CD;
     o->memtype = cd ? MEMTYPE_UC : memtype_nested(g.memtype, h.memtype);
     return true;

@@ -72,6 +72,8 @@ bool svm_bus_lock_exits(struct vcpu *c)
 
 bool svm_idle(const struct vcpu *c)
 {
+    if (c->avic)
+        return svm_avic_candidate(c) < 0 && !(c->svm->vnmi && (c->svm->int_ctl & INT_CTL_V_NMI));
     return !(c->svm->int_ctl & (INT_CTL_V_IRQ | (c->svm->vnmi ? INT_CTL_V_NMI : 0)));
 }
 
@@ -84,13 +86,19 @@ bool svm_mc_always_exits(const struct vcpu *c)
 bool svm_vintr_due(const struct vcpu *c)
 {
     const struct svm_cpu *s = c->svm;
-    if (!c->guest || !(s->int_ctl & INT_CTL_V_IRQ) || (s->vgif && !(s->int_ctl & INT_CTL_V_GIF)))
+    if (!c->guest || (s->vgif && !(s->int_ctl & INT_CTL_V_GIF)))
+        return false;
+    if (UNLIKELY(c->avic != NULL))
+        return svm_avic_candidate(c) >= 0;
+    if (!(s->int_ctl & INT_CTL_V_IRQ))
         return false;
     return (s->int_ctl & INT_CTL_V_IGN_TPR) || (s->int_ctl >> 16 & 15) > (c->st.cr8 & 15);
 }
 
 u8 svm_vintr_take(struct vcpu *c)
 {
+    if (UNLIKELY(c->avic != NULL))
+        return svm_avic_take(c);
     c->svm->int_ctl &= ~(u32)INT_CTL_V_IRQ;
     c->pending &= ~(u32)PEND_VINTR;
     return c->svm->int_vector;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* svm's part of a vCPU: creation, reset, leaving guest mode, and small steps that both halves of the world switch use. */
+#include "svm/avic.h"
 #include "svm/world.h"
 
 #include <stdlib.h>
@@ -57,7 +58,9 @@ void svm_leave_guest(struct vcpu *c)
     c->tsc_guest_offset = 0;
     c->np = false;
     c->nest.asid = 0;
-    c->pending &= ~(u32)(PEND_VINTR | PEND_VNMI | PEND_TRAP);
+    c->pending &= ~(u32)(PEND_VINTR | PEND_VNMI | PEND_TRAP | PEND_XTRAP);
+    if (UNLIKELY(c->avic != NULL))
+        svm_avic_leave(c);
     c->trap_dr6 = 0;
     c->st.shadow = c->st.shadow_ss = false;
     s->delivering = 0;

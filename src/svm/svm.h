@@ -41,6 +41,14 @@ struct svm_failed {
     u64 value[64]; /* of that check's field, of those that are violated */
 };
 
+/* AVIC of the running guest [APM2 15.29]; all zero without. vcpu.avic says whether it is on. */
+struct svm_avic {
+    bool x2;
+    u64 page, logical, physical; /* backing page, the two tables */
+    u32 max_index;               /* of the physical table */
+    struct vmexit trap;          /* with PEND_XTRAP */
+};
+
 #define SVM_NOT_CACHED (~0ull) /* no page starts here */
 struct svm_cpu {
     u64 vmcb_pa; /* of the running guest */
@@ -57,6 +65,7 @@ struct svm_cpu {
     u16 pause_reload, pause_thresh;
     u64 pause_last; /* c->ticks of the last PAUSE */
     u32 bus_lock_count;
+    struct svm_avic avic;
     bool invlpgb; /* the guest may use INVLPGB and TLBSYNC */
     u64 host_pat, host_spec_ctrl;
     u64 efer_legal, cr4_legal; /* bits the profile allows, computed at creation of the masks */
@@ -121,6 +130,15 @@ bool svm_vnmi_due(const struct vcpu *c);  /* V_NMI pending, not masked, vGIF; ex
 void svm_vnmi_take(struct vcpu *c);
 bool svm_iret_unblocks(
     struct vcpu *c); /* IRET: true when it clears the physical NMI mask (else it was the virtual one's turn) */
+
+/* AVIC (avic.c). Only with vcpu.avic set, but the doorbell. */
+void svm_avic_evaluate(struct vcpu *c);          /* PEND_VINTR by IRR, ISR and V_TPR */
+int svm_avic_candidate(const struct vcpu *c);    /* the vector to deliver, or -1 */
+u8 svm_avic_take(struct vcpu *c);                /* IRR to ISR; the vector */
+void svm_avic_doorbell(struct vcpu *c);          /* rung at this vCPU; nothing unless it runs an AVIC guest */
+/* x2APIC registers in x2AVIC mode, after the MSRPM's say: 1 done, 0 not mine, -1 an event is recorded. */
+int svm_avic_msr_read(struct vcpu *c, u32 msr, u64 *v);
+int svm_avic_msr_write(struct vcpu *c, u32 msr, u64 v);
 
 /* EXITINTINFO/EVENTINJ form of an event, for svm_cpu.delivering. */
 u64 svm_intinfo(const struct event *e);

@@ -3,8 +3,8 @@
  *
  * The world switch goes through the memory of the VMCB and of the host save area, as on silicon: the host state is written to the page at
  * VM_HSAVE_PA in the VMCB's save layout and read back from there, so overlapping or damaged areas have their effect. */
+#include "svm/avic.h"
 #include "svm/world.h"
-
 
 #include <stdlib.h>
 
@@ -69,6 +69,8 @@ static void load_control(struct vcpu *c, const union vmcb *v)
     c->st.shadow = v->int_state & 1;
     c->st.shadow_ss = false;
     c->st.cr8 = v->int_ctl & 0xF;
+    if (UNLIKELY(v->int_ctl & INT_CTL_AVIC))
+        svm_avic_enter(c, v);
 }
 
 static void load_guest(struct vcpu *c, const union vmcb *v)
@@ -241,7 +243,9 @@ bool svm_vmrun(struct vcpu *c, u64 pa)
     }
     tlb_control(c, v->tlb_control);
     c->st.gif = true;
-    if (s->int_ctl & INT_CTL_V_IRQ)
+    if (UNLIKELY(c->avic != NULL))
+        svm_avic_evaluate(c); /* V_IRQ and its kin are ignored [APM2 15.29.4.1] */
+    else if (s->int_ctl & INT_CTL_V_IRQ)
         c->pending |= PEND_VINTR;
     svm_virtual_nmi_pending(c);
     bool injected = v->eventinj & INJ_V;
