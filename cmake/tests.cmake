@@ -98,6 +98,8 @@ if(TARGET guests AND TARGET svmemu)
             ${svmemu_guest_dir}/svm_${CMAKE_MATCH_1}_${CMAKE_MATCH_2}.elf ${svmemu_options_${CMAKE_MATCH_1}})
         set_tests_properties(guest.svm.${CMAKE_MATCH_1}.${CMAKE_MATCH_2} PROPERTIES LABELS "guest;svm" TIMEOUT 240)
     endforeach()
+    add_test(NAME guest.explain COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/explain.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir})
+    set_tests_properties(guest.explain PROPERTIES LABELS "guest;svm" TIMEOUT 300)
     add_test(NAME guest.firmware COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/firmware.sh $<TARGET_FILE:svmemu>
         ${PROJECT_BINARY_DIR}/firmware)
     set_tests_properties(guest.firmware PROPERTIES LABELS guest TIMEOUT 300 SKIP_RETURN_CODE 77)

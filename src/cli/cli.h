@@ -19,6 +19,7 @@ enum {
     EXIT_INTERNAL = 14, EXIT_HALTED = 16, EXIT_RESET = 18,
 };
 enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
+enum dump_when { DUMP_END = 1, DUMP_INVALID = 2, DUMP_EXIT = 4 };
 enum stats_mode { STATS_NONE, STATS_TEXT, STATS_JSON };
 
 struct options {
@@ -33,7 +34,8 @@ struct options {
     char *cmdline;       /* --cmdline and the arguments after --, owned */
     uint64_t max_insns, max_cycles;
     double timeout;
-    bool trace, trace_exits, no_reboot;
+    bool trace, trace_exits, explain, no_reboot;
+    unsigned dump_vmcb; /* enum dump_when */
     enum stats_mode stats;
     bool state_hash;
 };
@@ -45,6 +47,11 @@ void print_help(FILE *f);
 
 /* run.c */
 int run_guest(struct options *o);
+
+/* explain.c: prints world switches as the options ask; destroying prints what is due at the end. NULL: out of memory. */
+struct explainer;
+struct explainer *explainer_create(struct svmemu *m, const struct options *o);
+void explainer_destroy(struct explainer *x);
 
 /* console.c: the guest's serial port on standard input and output */
 struct console {

@@ -27,7 +27,10 @@ void print_help(FILE *f)
           "      --timeout SECONDS    stop after host seconds (not reproducible)\n"
           "      --seed N             of RDRAND and RDSEED\n"
           "      --trace              print each instruction and the registers it changed\n"
-          "      --trace-exits        print each VMRUN and #VMEXIT\n"
+          "      --trace-exits        print a line for each VMRUN and #VMEXIT\n"
+          "      --explain            print what each #VMEXIT means, and why a VMRUN was refused\n"
+          "      --dump-vmcb[=WHEN]   print VMCBs by field: end, invalid (VMRUN refused), exit (what\n"
+          "                           changed since VMRUN); a list with commas (invalid,end)\n"
           "      --stats[=json]       print counts at the end, to standard error\n"
           "      --state-hash         print a hash of registers, memory and time at the end\n"
           "      --engine NAME        full, generic (no specialised handlers), step (no blocks) or walk (no fast\n"
@@ -99,7 +102,7 @@ static bool add_module(struct options *o, char *text, bool first)
     return true;
 }
 
-enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_STATS, OPT_NOPORT,
+enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_EXPLAIN, OPT_DUMP, OPT_STATS, OPT_NOPORT,
        OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG,
        OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA };
 
@@ -177,6 +180,22 @@ static bool seconds(const char *text, double *out)
     return (*text && !*end && *out > 0 && *out < 1e9) || bad("--timeout: \"%s\" is not a number of seconds", text);
 }
 
+static bool dump_when(const char *text, unsigned *out)
+{
+    static const struct { const char *name; unsigned when; } list[] = { { "end", DUMP_END }, { "invalid", DUMP_INVALID }, { "exit", DUMP_EXIT } };
+    for (const char *at = text;; at++) {
+        size_t n = strcspn(at, ","), i = 0;
+        while (i < 3 && (strlen(list[i].name) != n || strncmp(at, list[i].name, n) != 0))
+            i++;
+        if (i == 3)
+            return bad("--dump-vmcb=%s: only end, invalid and exit are known", text);
+        *out |= list[i].when;
+        at += n;
+        if (!*at)
+            return true;
+    }
+}
+
 static bool one(struct options *o, int c)
 {
     uint64_t n = 0;
@@ -206,6 +225,8 @@ static bool one(struct options *o, int c)
     case OPT_TIMEOUT: return seconds(optarg, &o->timeout);
     case OPT_TRACE: o->trace = true; return true;
     case OPT_EXITS: o->trace_exits = true; return true;
+    case OPT_EXPLAIN: o->explain = true; return true;
+    case OPT_DUMP: return dump_when(optarg ? optarg : "invalid,end", &o->dump_vmcb);
     case OPT_STATS:
         if (optarg && strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
             return bad("--stats=%s: only text and json are known", optarg);
@@ -231,7 +252,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         { "append", 1, NULL, OPT_CMDLINE }, { "entry", 1, NULL, OPT_ENTRY }, { "setup-data", 1, NULL, OPT_SETUP_DATA },
         { "initrd", 1, NULL, OPT_INITRD }, { "module", 1, NULL, OPT_MODULE }, { "max-insns", 1, NULL, OPT_INSNS },
         { "max-cycles", 1, NULL, OPT_CYCLES }, { "timeout", 1, NULL, OPT_TIMEOUT }, { "trace", 0, NULL, OPT_TRACE },
-        { "trace-exits", 0, NULL, OPT_EXITS }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
+        { "trace-exits", 0, NULL, OPT_EXITS }, { "explain", 0, NULL, OPT_EXPLAIN }, { "dump-vmcb", 2, NULL, OPT_DUMP }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },
         { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED },
         { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "firmware", 1, NULL, OPT_FIRMWARE },
         { "firmware-debug", 0, NULL, OPT_FWDEBUG }, { "fw-cfg", 1, NULL, OPT_FWCFG }, { "smbios", 1, NULL, OPT_SMBIOS },

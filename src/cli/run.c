@@ -28,17 +28,12 @@ static void on_output(void *ctx, uint8_t byte)
 static void on_diag(void *ctx, const struct svmemu_diag *d)
 {
     static const char *const names[] = { "note", "warning", "error" };
-    (void)ctx;
+    const struct options *o = ctx;
+    if (o->explain && !strncmp(d->id, "vmrun.check.", 12))
+        return; /* --explain lists them with the exit */
     fflush(stdout);
     fprintf(stderr, "svmemu: %s: %s [%s] vCPU %d rip %" PRIx64 "%s%s\n", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2], d->text,
             d->id, d->vcpu, d->rip, d->section ? " " : "", d->section ? d->section : "");
-}
-
-static void on_switch(void *ctx, const struct svmemu_switch *s)
-{
-    (void)ctx;
-    fflush(stdout);
-    fprintf(stderr, "[%d] %s\n", s->vcpu, s->text);
 }
 
 static int exit_status(const struct svmemu_stop *s, int signal_seen)
@@ -166,6 +161,7 @@ int run_guest(struct options *o)
     o->machine.serial = on_output;
     o->machine.debug = on_output;
     o->machine.diag = on_diag;
+    o->machine.ctx = o;
     enum svmemu_status r = svmemu_create(&o->machine, &s.m);
     if (r != SVMEMU_OK) {
         const char *name = r == SVMEMU_PROFILE ? o->machine.cpu : r == SVMEMU_NAME ? o->machine.broken_acpi : NULL;
@@ -178,8 +174,9 @@ int run_guest(struct options *o)
         svmemu_destroy(s.m);
         return EXIT_USAGE;
     }
-    if (o->trace_exits)
-        svmemu_hook_switch(s.m, on_switch, NULL);
+    struct explainer *explainer = NULL;
+    if (o->trace_exits || o->explain || o->dump_vmcb)
+        explainer = explainer_create(s.m, o);
     if (o->trace)
         s.tracer = tracer_create(s.m);
     if (o->trace && !s.tracer) {
@@ -194,6 +191,7 @@ int run_guest(struct options *o)
         fputs("svmemu: cannot start a thread\n", stderr);
         status = EXIT_INTERNAL;
     }
+    explainer_destroy(explainer);
     tracer_destroy(s.tracer);
     svmemu_destroy(s.m);
     return status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Registers, MSRs, memory, VMCB fields and statistics of the public API. */
+/* Registers, MSRs, memory and statistics of the public API. */
 #include "machine/machine.h"
 #include "mmu/memtype.h"
 #include "mmu/walk.h"
@@ -99,7 +99,7 @@ enum svmemu_status svmemu_reg_write_id(struct svmemu *m, unsigned vcpu, unsigned
     return SVMEMU_OK;
 }
 
-static enum svmemu_status no_name(struct svmemu *m, const char *what, const char *name)
+enum svmemu_status machine_no_name(struct svmemu *m, const char *what, const char *name)
 {
     return machine_fail(m, SVMEMU_NAME, "there is no %s \"%s\"", what, name ? name : "(null)");
 }
@@ -107,13 +107,13 @@ static enum svmemu_status no_name(struct svmemu *m, const char *what, const char
 enum svmemu_status svmemu_reg_read(struct svmemu *m, unsigned vcpu, const char *name, uint64_t *value)
 {
     int id = svmemu_reg_find(name);
-    return id < 0 ? no_name(m, "register", name) : svmemu_reg_read_id(m, vcpu, (unsigned)id, value);
+    return id < 0 ? machine_no_name(m, "register", name) : svmemu_reg_read_id(m, vcpu, (unsigned)id, value);
 }
 
 enum svmemu_status svmemu_reg_write(struct svmemu *m, unsigned vcpu, const char *name, uint64_t value)
 {
     int id = svmemu_reg_find(name);
-    return id < 0 ? no_name(m, "register", name) : svmemu_reg_write_id(m, vcpu, (unsigned)id, value);
+    return id < 0 ? machine_no_name(m, "register", name) : svmemu_reg_write_id(m, vcpu, (unsigned)id, value);
 }
 
 enum svmemu_status svmemu_set_mode(struct svmemu *m, unsigned vcpu, unsigned bits_, uint64_t cr3)
@@ -352,64 +352,6 @@ enum svmemu_status svmemu_machine_check(struct svmemu *m, unsigned vcpu, unsigne
     c->st.mce_bank[bank][3] = e->misc;
     c->pending |= PEND_MC;
     return SVMEMU_OK;
-}
-
-/* ---- VMCB ---- */
-const char *svmemu_vmcb_field(unsigned i)
-{
-    return i < vmcb_field_count ? vmcb_fields[i].name : NULL;
-}
-
-static enum svmemu_status vmcb_page(struct svmemu *m, u64 pa, union vmcb *v)
-{
-    if (pa & PAGE_MASK)
-        return machine_fail(m, SVMEMU_ARGUMENT, "VMCB address %llXh is not page-aligned", (unsigned long long)pa);
-    return svmemu_mem_read(m, pa, v->raw, PAGE_SIZE);
-}
-
-enum svmemu_status svmemu_vmcb_read(struct svmemu *m, uint64_t vmcb, const char *field, uint64_t *value)
-{
-    union vmcb v;
-    const struct vmcb_field *f = field ? vmcb_field_find(field) : NULL;
-    if (!f)
-        return no_name(m, "VMCB field", field);
-    enum svmemu_status s = vmcb_page(m, vmcb, &v);
-    if (s == SVMEMU_OK)
-        *value = vmcb_field_get(&v, f);
-    return s;
-}
-
-enum svmemu_status svmemu_vmcb_write(struct svmemu *m, uint64_t vmcb, const char *field, uint64_t value)
-{
-    union vmcb v;
-    const struct vmcb_field *f = field ? vmcb_field_find(field) : NULL;
-    if (!f)
-        return no_name(m, "VMCB field", field);
-    unsigned n = f->hi - f->lo + 1u;
-    if (n < 64 && value >> n)
-        return machine_fail(m, SVMEMU_ARGUMENT, "VMCB field %s has only %u bits", field, n);
-    enum svmemu_status s = vmcb_page(m, vmcb, &v);
-    if (s != SVMEMU_OK)
-        return s;
-    vmcb_field_set(&v, f, value);
-    return svmemu_mem_write(m, vmcb + f->offset, v.raw + f->offset, f->width);
-}
-
-enum svmemu_status svmemu_vmcb_print(struct svmemu *m, uint64_t vmcb, bool all, char *buf, size_t size, size_t *len)
-{
-    union vmcb v;
-    enum svmemu_status s = vmcb_page(m, vmcb, &v);
-    if (s != SVMEMU_OK)
-        return s;
-    size_t n = vmcb_print(&v, all, buf, size);
-    if (len)
-        *len = n;
-    return SVMEMU_OK;
-}
-
-const char *svmemu_exit_name(uint64_t code)
-{
-    return svm_exit_name(code);
 }
 
 /* ---- statistics ---- */

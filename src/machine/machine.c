@@ -173,35 +173,6 @@ void machine_cpu_changed(struct vcpu *c)
     c->attn |= ATTN_MODE | ATTN_EVENT;
 }
 
-/* ---- world switches ---- */
-static void report_switch(struct svmemu *m, const struct svm_record *r)
-{
-    char text[512];
-    if (!m->on_switch)
-        return;
-    svm_record_text(r, text, sizeof(text));
-    struct svmemu_switch s = {
-        .entry = r->entry, .vcpu = r->vcpu, .insns = r->insns, .vmcb = r->vmcb_pa, .code = r->code, .info1 = r->info1, .info2 = r->info2,
-        .intinfo = r->intinfo, .nrip = r->nrip, .eventinj = r->eventinj, .asid = r->asid, .rip = r->rip, .rax = r->rax, .rcx = r->rcx,
-        .rsp = r->rsp, .text = text,
-    };
-    m->on_switch(m->on_switch_ctx, &s);
-}
-
-static void on_switch(void *ctx, struct vcpu *c, const struct svm_record *r)
-{
-    (void)c;
-    report_switch(ctx, r);
-}
-
-void svmemu_hook_switch(struct svmemu *m, void (*f)(void *ctx, const struct svmemu_switch *s), void *ctx)
-{
-    m->on_switch = f;
-    m->on_switch_ctx = ctx;
-    for (unsigned i = 0; i < m->vcpus; i++)
-        m->cpu[i]->svm->hooks = (struct svm_hooks){ .ctx = m, .on_vmrun = f ? on_switch : NULL, .on_vmexit = f ? on_switch : NULL };
-}
-
 /* ---- creation ---- */
 static bool feature(const struct svmemu *m, unsigned feat)
 {

@@ -88,6 +88,7 @@ struct svmemu {
 };
 
 /* Records an error text and returns the status. */
+enum svmemu_status machine_no_name(struct svmemu *m, const char *what, const char *name); /* SVMEMU_NAME */
 enum svmemu_status machine_fail(struct svmemu *m, enum svmemu_status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A device asks for the run to end after the running instruction. The first asker wins. */
 void machine_stop(struct svmemu *m, enum svmemu_stop_reason r, u32 value, const char *text);

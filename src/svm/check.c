@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The consistency checks of VMRUN and #VMEXIT, generated from check.def. */
 #include "mmu/walk.h"
-#include "svm/svm.h"
+#include "svm/world.h"
 
 #include <stdio.h>
 
@@ -131,9 +131,34 @@ static void pdpte_text(struct vcpu *c, u64 cr3, char *buf, size_t size)
     }
 }
 
+static bool pdptes_bad(struct vcpu *c, u64 cr3)
+{
+    u64 reserved = walk_pdpte_reserved(c->mmu.r.maxphys);
+    for (unsigned i = 0; i < 4; i++) {
+        u64 e = phys_read_le(&c->view, (struct spa){(cr3 & 0xFFFFFFE0) + 8 * i}, 8);
+        if ((e & 1) && (e & reserved))
+            return true;
+    }
+    return false;
+}
+
+u64 svm_check_now(struct vcpu *c, const union vmcb *v)
+{
+    struct svm_check_in in;
+    svm_check_input(c, &in);
+    if (!c->guest) {
+        in.hcr0 = c->st.cr0;
+        in.hcr4 = c->st.cr4;
+        in.hefer = c->st.efer;
+    }
+    bool pae = (v->cr0 & CR0_PG) && (v->cr4 & CR4_PAE) && !(v->efer & EFER_LME), np = (v->np_ctl & NP_CTL_NP) && cpu_has(c, FEAT_NP);
+    in.pdpte_bad = pae && !np && pdptes_bad(c, v->cr3);
+    return svm_check(v, &in);
+}
+
 COLD void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated, bool host)
 {
-    struct svm_failed *f = &c->svm->failed;
+    struct svm_failed *f = &c->svm->failed[host];
     if (c->fold)
         c->fold(c);
     f->violated = violated;

@@ -2,10 +2,7 @@
 /* One readable line for a world switch, and the numbering of the exit statistics. */
 #include "svm/svm.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-typedef unsigned long long ull;
+#include "svm/text.h"
 
 const char *svm_exit_name(u64 code)
 {
@@ -17,6 +14,23 @@ const char *svm_exit_name(u64 code)
 #define EXITCODE(name, c, text)                                                                                        \
     case (c):                                                                                                          \
         return #name;
+#include "svm/exitcode.def"
+#undef EXITCODE
+    default:
+        return NULL;
+    }
+}
+
+const char *svm_exit_text(u64 code)
+{
+    if (code == VMEXIT_INVALID_CODE)
+        return "VMRUN refused the VMCB";
+    if (code > 0xFFFF)
+        return NULL;
+    switch ((int)code) {
+#define EXITCODE(name, c, text)                                                                                        \
+    case (c):                                                                                                          \
+        return text;
 #include "svm/exitcode.def"
 #undef EXITCODE
     default:
@@ -37,22 +51,6 @@ u64 svm_stat_code(unsigned index)
     if (index < SVM_STAT_NPF)
         return index;
     return index < SVM_STAT_OTHER ? VMEXIT_NPF + (u64)(index - SVM_STAT_NPF) : ~0ull;
-}
-
-/* A bounded text under construction; n counts what would have been written. */
-struct text {
-    char *buf;
-    size_t size, n;
-};
-
-static void __attribute__((format(printf, 2, 3))) put(struct text *t, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int k = vsnprintf(t->n < t->size ? t->buf + t->n : NULL, t->n < t->size ? t->size - t->n : 0, fmt, ap);
-    va_end(ap);
-    if (k > 0)
-        t->n += (size_t)k;
 }
 
 struct bit_name {
@@ -100,7 +98,9 @@ static void put_npf(struct text *t, const struct svm_record *r)
 {
     static const struct bit_name npf[] = {{0, "present"},        {1, "write"},       {2, "user"},
                                           {3, "reserved-bit"},   {4, "fetch"},       {6, "shadow-stack"},
-                                          {32, "final-address"}, {33, "guest-table"}};
+                                          {31, "rmp"},
+                                          {32, "final-address"}, {33, "guest-table"}, {34, "encrypted"},
+                                          {35, "size-mismatch"}, {36, "vmpl"},        {37, "supervisor-shadow-stack"}};
     put(t, " gpa %#llx error %#llx", (ull)r->info2, (ull)r->info1);
     put_bits(t, r->info1, npf, ARRAY_LEN(npf));
 }

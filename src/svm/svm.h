@@ -23,7 +23,9 @@ struct svm_record {
     u64 code, info1, info2, intinfo, nrip; /* #VMEXIT */
     u64 eventinj;                          /* VMRUN */
     u32 asid, tlb_control;
-    u64 rip, rax, rcx, rsp; /* the guest's */
+    u64 rip, rax, rcx, rdx, rsp; /* the guest's */
+    bool assists;                /* #VMEXIT: decode assists, so that EXITINFO1 tells more */
+    u64 violated;                /* #VMEXIT(INVALID): bit n: svm_checks[n] */
 };
 struct svm_hooks {
     void *ctx;
@@ -73,7 +75,7 @@ struct svm_cpu {
     u64 exits[SVM_STAT_N];
     struct svm_hooks hooks;
     u32 sev_asids;            /* computed with the masks */
-    struct svm_failed failed;
+    struct svm_failed failed[2]; /* of the guest, by VMRUN; of the host, by #VMEXIT */
     u64 cached_pa;    /* of the VMCB whose copy `cache` is, or SVM_NOT_CACHED [APM2 15.15] */
     union vmcb cache; /* fields of clean groups as the processor last loaded or stored them */
     union vmcb bounce[2];
@@ -162,11 +164,14 @@ extern const struct svm_check_row svm_checks[];
 extern const unsigned svm_check_count;
 u64 svm_check(const union vmcb *v, const struct svm_check_in *in);          /* bit n set: svm_checks[n] is violated */
 u64 svm_check_host(const union vmcb *hsave, const struct svm_check_in *in); /* the subset #VMEXIT applies to the host */
+u64 svm_check_now(struct vcpu *c, const union vmcb *v); /* what VMRUN by c's host would find; nothing changes */
 void svm_explain(struct vcpu *c, const union vmcb *v, u64 violated,
                  bool host); /* a diagnostic for each violated check, vmrun.check.ID or vmexit.host.ID; kept in svm_cpu.failed */
 
 /* ---- explain.c ---- */
 const char *svm_exit_name(u64 code); /* "HLT", "NPF", "INVALID"...; NULL: unknown */
+const char *svm_exit_text(u64 code); /* what happened, as exitcode.def says it; NULL: unknown */
+size_t svm_exit_sentence(const struct svm_record *r, char *buf, size_t size); /* sentence.c; length as snprintf */
 size_t svm_record_text(const struct svm_record *r, char *buf,
                        size_t size); /* one line without newline; length as snprintf */
 unsigned svm_stat_index(u64 code);

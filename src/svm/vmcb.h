@@ -90,7 +90,9 @@ extern const unsigned vmcb_field_count;
 const struct vmcb_field *vmcb_field_find(const char *name);          /* NULL: no such field */
 u64 vmcb_field_get(const union vmcb *v, const struct vmcb_field *f); /* of longer fields the first 8 bytes */
 void vmcb_field_set(union vmcb *v, const struct vmcb_field *f, u64 value);
-/* "name=value" lines of all fields (or those not zero); returns the length needed as snprintf does. */
+/* "offset name=value  (parts)" without a newline; length as snprintf. */
+size_t vmcb_print_field(const union vmcb *v, const struct vmcb_field *f, char *buf, size_t size);
+/* Such lines of all fields (or those not zero); returns the length needed as snprintf does. */
 size_t vmcb_print(const union vmcb *v, bool all, char *buf, size_t size);
 /* Calls f for each whole field that differs; returns how many do. */
 unsigned vmcb_diff(const union vmcb *a, const union vmcb *b,

@@ -114,7 +114,11 @@ static COLD void hook_vmexit(struct vcpu *c, const struct svm_record *part, cons
     r.info1 = v->exitinfo1;
     r.info2 = v->exitinfo2;
     r.intinfo = v->exitintinfo;
-    r.nrip = v->nrip;
+    r.nrip = cpu_has(c, FEAT_NRIPS) ? v->nrip : 0;
+    r.rdx = c->st.gpr[RDX];
+    r.assists = cpu_has(c, FEAT_DECODEASSISTS);
+    if (r.code == VMEXIT_INVALID_CODE)
+        r.violated = c->svm->failed[0].violated;
     c->svm->hooks.on_vmexit(c->svm->hooks.ctx, c, &r);
 }
 

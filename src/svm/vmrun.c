@@ -206,6 +206,7 @@ static COLD void hook_vmrun(struct vcpu *c, const union vmcb *v)
                            .rip = c->st.rip,
                            .rax = c->st.gpr[RAX],
                            .rcx = c->st.gpr[RCX],
+                           .rdx = c->st.gpr[RDX],
                            .rsp = c->st.gpr[RSP]};
     c->svm->hooks.on_vmrun(c->svm->hooks.ctx, c, &r);
 }

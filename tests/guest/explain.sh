@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# --explain and --dump-vmcb: explain.sh SVMEMU GUESTS. Looks for exact lines in what two examples and a test guest give.
+set -u
+svmemu=$1
+guests=$2
+bad=0
+# run GUEST OPTIONS...: standard error into $out
+run() {
+    guest=$1
+    shift
+    out=$(timeout 100 "$svmemu" run "$@" "$guests/$guest.elf" 2>&1 >/dev/null)
+}
+# has LINE: as a whole line
+has() {
+    printf '%s\n' "$out" | grep -qxF -- "$1" || { echo "$guest: no line \"$1\""; bad=1; }
+}
+# match EXPRESSION: an extended regular expression for a whole line
+match() {
+    printf '%s\n' "$out" | grep -qxE -- "$1" || { echo "$guest: nothing matches \"$1\""; bad=1; }
+}
+lacks() {
+    printf '%s\n' "$out" | grep -qE -- "$1" && { echo "$guest: \"$1\" should not appear"; bad=1; }
+}
+
+run permissions --explain
+match '\[0\] IOIO \(7Bh\) at rip 0x[0-9a-f]+: OUT of 1 byte to port E0h; the next instruction is at 0x[0-9a-f]+'
+match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+: WRMSR of KERNEL_GS_BASE \(C0000102h\), value 0x1111'
+match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+: RDMSR of MSR 12345678h'
+lacks '^VMCB|VMRUN vmcb'
+
+run npt --explain --dump-vmcb=exit,end
+match '\[0\] NPF \(400h\) at rip 0x[0-9a-f]+: nested page fault: user write of guest-physical address 0x40000018, nested page not present, final address \(error code 0x100000006\)'
+match 'VMCB 0x[0-9a-f]+ of vCPU 0, changed since VMRUN:'
+has '    070 exitcode=400  (NPF), was 0'
+has '    078 exitinfo1=100000006, was 0'
+has '    070 exitcode=81  (VMMCALL), was 400'
+match 'VMCB 0x[0-9a-f]+ of vCPU 0 at the end:'
+has '    010 icpt_misc2=3  (VMRUN VMMCALL)'
+has '    090 np_ctl=1  (np_enable)'
+lacks 'that VMRUN refused'
+
+run svm_injection_64 --explain --dump-vmcb
+match '\[0\] INVALID at rip 0x[0-9a-f]+: VMRUN refused the VMCB, 1 check: eventinj_type'
+match '    eventinj_type: reserved event type \(0, 2, 3 and 4 exist\); eventinj at 0A8h = 0x[0-9a-f]+ \[APM2 15\.20\]'
+match 'VMCB 0x[0-9a-f]+ of vCPU 0 that VMRUN refused:'
+has '    070 exitcode=FFFFFFFFFFFFFFFF  (INVALID)'
+match 'VMCB 0x[0-9a-f]+ of vCPU 0 at the end:'
+lacks 'changed since VMRUN|\[vmrun\.check\.'
+
+run hello --trace-exits
+lacks '^VMCB|was '
+"$svmemu" run --dump-vmcb=never "$guests/hello.elf" >/dev/null 2>&1
+[ $? -eq 2 ] || { echo "--dump-vmcb=never is accepted"; bad=1; }
+exit $bad
