@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # xen.sh SVMEMU INIT DIRECTORY: Debian's Xen 4.17 by Multiboot, Debian's kernel as its PV dom0, the project's own init in it, and
-# power-off through Xen's ACPI; with 1 and with 4 vCPUs. Xen says that SVM and nested paging are there for its own guests.
+# power-off through Xen's ACPI; with 1 and with 4 vCPUs. Xen says that SVM and nested paging are there for its own guests. Then
+# its first steps by Multiboot 2, which moves it, and with the memory map from INT 15h in real mode.
 # The packages are fetched (not installed) once. SVMEMU_OFFLINE=1 skips (77) when they are not there yet.
 set -eu
 svmemu=$1 init=$2 dir=$3
@@ -15,13 +16,14 @@ if ! xen=$("$here/fetch_boot.sh" "$dir" xen-hypervisor-4.17-amd64 'xen-4.17-amd6
 fi
 "$here/make_initrd.sh" "$init" "$dir/initrd.cpio"
 
+real_mode=no-real-mode
 # boot VCPUS NAME OPTIONS...: leaves the status in $status
 boot() {
     vcpus=$1 name=$2
     shift 2
     status=0
     timeout 600 "$svmemu" run --memory 1G --vcpus "$vcpus" --no-exit-port --no-reboot "$@" \
-        --cmdline 'no-real-mode console=com1 com1=115200,8n1,0x3f8,4 loglvl=all guest_loglvl=all noreboot dom0_mem=512M' \
+        --cmdline "$real_mode"' console=com1 com1=115200,8n1,0x3f8,4 loglvl=all guest_loglvl=all noreboot dom0_mem=512M' \
         --module "$kernel,console=hvc0 panic=-1 rdinit=/init" --module "$dir/initrd.cpio" "$xen" \
         </dev/null >"$dir/$name.out" 2>"$dir/$name.err" || status=$?
     tr -d '\r' <"$dir/$name.out" >"$dir/$name.txt"
@@ -70,3 +72,22 @@ grep -q 'Brought up 4 CPUs' "$dir/same1.txt" || fail same1 "the limit came befor
 cmp "$dir/same1.txt" "$dir/same2.txt"
 cmp "$dir/same1.err" "$dir/same2.err"
 echo "two runs of the first 700 M instructions with 4 vCPUs are equal: $(grep 'state hash' "$dir/same1.err")"
+# first NAME LINES OPTIONS...: the first instructions print these lines
+first() {
+    name=$1 texts=$2
+    shift 2
+    boot 1 "$name" --max-insns 100000000 "$@"
+    [ "$status" -eq 6 ] || fail "$name" "status $status, expected 6 (the limit)"
+    echo "$texts" | while read -r line; do
+        grep -qF "$line" "$dir/$name.txt" || fail "$name" "missing: $line"
+    done
+    echo "$name: $texts"
+}
+first multiboot2 'Xen image load base address: 0x3fa00000
+Bootloader: svmemu
+Multiboot-e820 RAM map:
+[0000000000100000, 000000003fffffff] (usable)' --entry multiboot2
+real_mode=
+first real-mode 'Xen-e820 RAM map:
+[0000000000100000, 000000003fffffff] (usable)
+[00000000fee00000, 00000000fee00fff] (reserved)'
