@@ -54,6 +54,13 @@ foreach(source IN LISTS svmemu_bench_sources)
     svmemu_guest(bench_${name} 64 ${source})
 endforeach()
 
+# Guests for the tests of the program's console and messages.
+file(GLOB svmemu_pc_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/pc/*.c)
+foreach(source IN LISTS svmemu_pc_sources)
+    get_filename_component(name ${source} NAME_WE)
+    svmemu_guest(pc_${name} 64 ${source})
+endforeach()
+
 # Guests that judge themselves. Their first lines say for which word sizes they are built (bits: 64 where nothing is said) and with
 # which options of `svmemu run` they are tested; svmemu_svm_tests lists name and options.
 file(GLOB svmemu_svm_sources CONFIGURE_DEPENDS ${svmemu_guest_tests}/*.c)

@@ -31,8 +31,12 @@ struct svmemu_diag {
 /** Flags of svmemu_config. */
 enum {
     SVMEMU_PC = 1 << 0,        /**< PC platform: 8259, 8254, RTC, UART, 8042, PCI, HPET, ACPI */
-    SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: the test device at port F4h */
+    SVMEMU_EXIT_PORT = 1 << 1, /**< with SVMEMU_PC: port F4h ends the run with a status, as QEMU's isa-debug-exit */
     SVMEMU_FIRMWARE_DEBUG = 1 << 2, /**< with SVMEMU_PC: port 402h prints characters as E9h does; SeaBIOS writes its log there */
+    SVMEMU_TEST_DEVICE = 1 << 4, /**< with SVMEMU_PC: exit port, scratch latch E0h-E3h, page flush E4h, interrupt lines at 2000h-2017h and
+                               * I/O RAM at FF000000h-FF00FFFFh, as test programs for QEMU expect */
+    SVMEMU_TEST_DEVICE_AUTO = 1 << 5, /**< the same from the moment when a Multiboot guest is loaded */
+    SVMEMU_NO_SERIAL = 1 << 6, /**< with SVMEMU_PC: no serial port at all */
     SVMEMU_SMBIOS_3 = 1 << 3,  /**< with SVMEMU_PC: a firmware gets the SMBIOS entry point of version 3.0 instead of 2.1 */
 };
 
@@ -45,10 +49,11 @@ struct svmemu_config {
     unsigned flags;    /**< SVMEMU_PC and others of this enum */
     const char *broken_acpi; /**< signature of an ACPI table to get a wrong checksum: RSDP, RSDT, XSDT, FACP, APIC, HPET, MCFG or
                               * DSDT; NULL: none. Others: SVMEMU_NAME. For tests of what guests do then */
+    unsigned serial_ports; /**< bit n: COMn+1 exists; 0: COM1 alone */
     uint64_t seed;     /**< of RDRAND and RDSEED */
     int64_t epoch;     /**< RTC's start, seconds since 1970; default 2024-01-01 */
     void *ctx;         /**< first argument of the callbacks */
-    void (*serial)(void *ctx, uint8_t byte); /**< the guest sent a byte through COM1 */
+    void (*serial)(void *ctx, uint8_t byte); /**< the guest sent a byte through COM1; see svmemu_serial_connect() */
     void (*debug)(void *ctx, uint8_t byte);  /**< ... through port E9h */
     void (*diag)(void *ctx, const struct svmemu_diag *d);
     /* For tests of the library: same results, other paths. */
@@ -189,9 +194,29 @@ struct svmemu_mce {
  * set. Without CR4.MCE, or with MCG_STATUS.MCIP still set, that is a shutdown, as on silicon; a guest's intercepts apply.
  * SVMEMU_ARGUMENT: no such vCPU or bank. Not while another thread runs the machine. */
 SVMEMU_API enum svmemu_status svmemu_machine_check(struct svmemu *m, unsigned vcpu, unsigned bank, const struct svmemu_mce *error);
-/** Input for COM1; *taken says how many bytes fitted. */
+/** What is connected to a serial port. Each function may be NULL; all are called while the machine runs, at points of virtual time. */
+struct svmemu_serial {
+    void *ctx;                              /**< their first argument */
+    void (*output)(void *ctx, uint8_t byte); /**< the guest sent a byte */
+    void (*set_break)(void *ctx, bool on);  /**< the guest began or ended a break */
+    void (*hungry)(void *ctx);              /**< the last byte given so far has reached the receiver: what is given now follows it without
+                                             * a gap, so that the guest sees the same in every run */
+};
+/** Connects port 0 to 3 (COM1 to COM4); the structure is copied. NULL: nothing. Ports are created by config.serial_ports. */
+SVMEMU_API enum svmemu_status svmemu_serial_connect(struct svmemu *m, unsigned port, const struct svmemu_serial *end);
+/** Input for a port: bytes wait in a queue of 4096 and reach the receiver one character's time apart, as the guest's divisor says, while
+ * its FIFO has room. *taken says how many fitted. May be called from the callbacks above. A run is reproducible if this is called
+ * at points of virtual time: between calls of svmemu_run() with limits, or from callbacks. */
+SVMEMU_API enum svmemu_status svmemu_serial_send(struct svmemu *m, unsigned port, const void *data, size_t len, size_t *taken);
+/** A break on the line, in the order of the bytes. SVMEMU_BUSY: the queue is full. */
+SVMEMU_API enum svmemu_status svmemu_serial_send_break(struct svmemu *m, unsigned port);
+/** svmemu_serial_send() to COM1. */
 SVMEMU_API enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken);
 /**@}*/
+
+/** The VGA text page (B8000h) as UTF-8 lines without trailing spaces, in the geometry that the BIOS data area names, else 80 x 25. *len is
+ * the length of all of it, without the terminating zero, also where `size` is too small for it. */
+SVMEMU_API enum svmemu_status svmemu_screen_text(struct svmemu *m, char *buf, size_t size, size_t *len);
 
 struct svmemu_stats {
     uint64_t insns, cycles, vmruns, vmexits, interrupts, exceptions[32];

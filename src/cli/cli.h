@@ -18,8 +18,8 @@ enum {
     EXIT_POWER_OFF = 0, EXIT_USAGE = 2, EXIT_SHUTDOWN = 4, EXIT_LIMIT = 6, EXIT_TIMEOUT = 8, EXIT_INTERRUPTED = 10, EXIT_UNIMPLEMENTED = 12,
     EXIT_INTERNAL = 14, EXIT_HALTED = 16, EXIT_RESET = 18,
 };
-enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
 enum dump_when { DUMP_END = 1, DUMP_INVALID = 2, DUMP_EXIT = 4 };
+enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SERIAL = 4, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
 enum stats_mode { STATS_NONE, STATS_TEXT, STATS_JSON };
 
 struct options {
@@ -36,6 +36,9 @@ struct options {
     double timeout;
     bool trace, trace_exits, explain, no_reboot;
     unsigned dump_vmcb; /* enum dump_when */
+    const char *serial[MAX_SERIAL]; /* of COM1...; NULL or "none": the port does not exist */
+    unsigned serials;
+    const char *screen;  /* file to dump the screen into; "": standard output; NULL: not wanted */
     enum stats_mode stats;
     bool state_hash;
 };
@@ -53,14 +56,39 @@ struct explainer;
 struct explainer *explainer_create(struct svmemu *m, const struct options *o);
 void explainer_destroy(struct explainer *x);
 
-/* console.c: the guest's serial port on standard input and output */
+/* serial.c: what a serial port is connected to */
+struct script;
+struct serial {
+    struct svmemu *m;
+    unsigned port;
+    FILE *stream;          /* of output, NULL: none */
+    FILE *input;           /* given to the guest as it takes it */
+    struct script *script;
+    int fd;                /* a socket for both, or -1 */
+    bool dead;             /* the socket failed */
+    bool console, raw;     /* standard input feeds it; without Ctrl-C for svmemu */
+};
+/* False: a message was printed. */
+bool serial_open(struct serial *s, struct svmemu *m, unsigned port, const char *target);
+void serial_close(struct serial *s);
+void serial_poll(struct serial *s);
+
+/* script.c; NULL: a message was printed */
+struct script *script_open(struct serial *serial, const char *path);
+void script_close(struct script *s);
+void script_output(struct script *s, uint8_t byte);
+void script_more(struct script *s);
+unsigned script_left(const struct script *s); /* line of the step that is waited for, 0: done */
+
+/* console.c: standard input for one of the guest's serial ports */
 struct console {
+    struct serial *serial; /* NULL: nobody reads it */
     bool raw, eof, escaped, quit, stats;
     struct termios saved;
 };
-void console_open(struct console *c);
+void console_open(struct console *c, struct serial *serial);
 void console_close(struct console *c);
-void console_poll(struct console *c, struct svmemu *m);
+void console_poll(struct console *c);
 
 /* watch.c: a thread that turns SIGINT, SIGTERM and the timeout into a stop request */
 struct watch {
@@ -83,6 +111,7 @@ enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);
 
 /* report.c */
 void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f);
+void report_screen(struct svmemu *m, const char *path);
 void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f);
 
 #endif

@@ -40,7 +40,12 @@ void print_help(FILE *f)
           "      --fw-cfg NAME=FILE   a file for the guest in the fw_cfg device, repeatable\n"
           "      --smbios 2.1|3.0     entry point that a firmware is given (2.1)\n"
           "      --break-acpi TABLE   give an ACPI table a wrong checksum: RSDP, RSDT, XSDT, FACP, APIC, HPET, MCFG, DSDT\n"
-          "      --no-exit-port       no test device at port F4h\n"
+          "      --serial TARGET      connects COM1, the next one COM2, to COM4: stdio, raw, null, none, file:PATH, unix:PATH,\n"
+          "                           tcp:HOST:PORT; with ,input=FILE or ,script=FILE (COM1 is stdio)\n"
+          "      --dump-screen[=FILE] print the VGA text page at the end\n"
+          "      --test-device        QEMU's test device: F4h, E0h-E7h, 2000h-2017h, FF000000h (on for Multiboot guests)\n"
+          "      --no-test-device     none, but the exit port F4h\n"
+          "      --no-exit-port       neither\n"
           "      --no-reboot          end when the guest asks for a reset\n"
           "\nOn a terminal Ctrl-A x ends, Ctrl-A h lists the other keys. Exit statuses: see svmemu(1).\n",
           f);
@@ -104,7 +109,7 @@ static bool add_module(struct options *o, char *text, bool first)
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_EXPLAIN, OPT_DUMP, OPT_STATS, OPT_NOPORT,
        OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG,
-       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA };
+       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA, OPT_TESTDEV, OPT_NOTESTDEV, OPT_SERIAL, OPT_SCREEN };
 
 static bool add_fw_file(struct options *o, char *text)
 {
@@ -117,6 +122,31 @@ static bool add_fw_file(struct options *o, char *text)
     o->fw_file[o->fw_files].name = text;
     o->fw_file[o->fw_files++].path = equals + 1;
     return true;
+}
+
+static bool is_console(const char *target) { return !strncmp(target, "stdio", 5) || !strncmp(target, "raw", 3); }
+
+static bool add_serial(struct options *o, const char *target)
+{
+    if (o->serials == MAX_SERIAL)
+        return bad("--serial %s: there are four ports", target);
+    for (unsigned i = 0; i < o->serials; i++)
+        if (is_console(target) && is_console(o->serial[i]))
+            return bad("--serial %s: only one port can have the console", target);
+    o->serial[o->serials++] = target;
+    return true;
+}
+
+/* COM1 is the console unless told otherwise; ports that are not named do not exist. */
+static void choose_serials(struct options *o)
+{
+    if (!o->serials)
+        o->serial[o->serials++] = "stdio";
+    for (unsigned i = 0; i < o->serials; i++)
+        if (strcmp(o->serial[i], "none") != 0)
+            o->machine.serial_ports |= 1u << i;
+    if (!o->machine.serial_ports)
+        o->machine.flags |= SVMEMU_NO_SERIAL;
 }
 
 static bool append(struct options *o, const char *text)
@@ -232,7 +262,11 @@ static bool one(struct options *o, int c)
             return bad("--stats=%s: only text and json are known", optarg);
         o->stats = optarg && !strcmp(optarg, "json") ? STATS_JSON : STATS_TEXT;
         return true;
-    case OPT_NOPORT: o->machine.flags &= ~(unsigned)SVMEMU_EXIT_PORT; return true;
+    case OPT_SERIAL: return add_serial(o, optarg);
+    case OPT_SCREEN: o->screen = optarg ? optarg : ""; return true;
+    case OPT_TESTDEV: o->machine.flags |= SVMEMU_TEST_DEVICE; return true;
+    case OPT_NOPORT: o->machine.flags &= ~(unsigned)SVMEMU_EXIT_PORT; __attribute__((fallthrough));
+    case OPT_NOTESTDEV: o->machine.flags &= ~(unsigned)(SVMEMU_TEST_DEVICE | SVMEMU_TEST_DEVICE_AUTO); return true;
     case OPT_FIRMWARE: o->firmware = optarg; return true;
     case OPT_FWDEBUG: o->machine.flags |= SVMEMU_FIRMWARE_DEBUG; return true;
     case OPT_FWCFG: return add_fw_file(o, optarg);
@@ -256,11 +290,12 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         { "no-reboot", 0, NULL, OPT_NOREBOOT }, { "seed", 1, NULL, OPT_SEED },
         { "state-hash", 0, NULL, OPT_HASH }, { "engine", 1, NULL, OPT_ENGINE }, { "firmware", 1, NULL, OPT_FIRMWARE },
         { "firmware-debug", 0, NULL, OPT_FWDEBUG }, { "fw-cfg", 1, NULL, OPT_FWCFG }, { "smbios", 1, NULL, OPT_SMBIOS },
-        { "break-acpi", 1, NULL, OPT_BREAK }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "break-acpi", 1, NULL, OPT_BREAK }, { "serial", 1, NULL, OPT_SERIAL }, { "dump-screen", 2, NULL, OPT_SCREEN },
+        { "test-device", 0, NULL, OPT_TESTDEV }, { "no-test-device", 0, NULL, OPT_NOTESTDEV }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
     };
     int c;
     *o = (struct options){ .max_insns = SVMEMU_NO_LIMIT, .max_cycles = SVMEMU_NO_LIMIT };
-    o->machine.flags = SVMEMU_PC | SVMEMU_EXIT_PORT;
+    o->machine.flags = SVMEMU_PC | SVMEMU_EXIT_PORT | SVMEMU_TEST_DEVICE_AUTO;
     *status = EXIT_USAGE;
     optind = 1;
     while ((c = getopt_long(argc, argv, "-m:c:h", longs, NULL)) != -1) { /* "-": words that are no options arrive in order, as 1 */
@@ -276,6 +311,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
         else if (!one(o, c))
             return false;
     }
+    choose_serials(o);
     if (!o->guest && optind < argc) { /* -- GUEST [-- arguments]: a name that begins with a dash */
         o->guest = argv[optind++];
         optind += optind < argc && !strcmp(argv[optind], "--");

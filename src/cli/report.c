@@ -80,6 +80,21 @@ void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *
             fprintf(f, "exit %03" PRIX64 "h %-20s %15" PRIu64 "\n", code & 0xFFFFFF, name ? name : "", count);
 }
 
+void report_screen(struct svmemu *m, const char *path)
+{
+    size_t len = 0;
+    svmemu_screen_text(m, NULL, 0, &len);
+    char *text = malloc(len + 1);
+    FILE *f = *path ? fopen(path, "w") : stdout;
+    if (text && f && svmemu_screen_text(m, text, len + 1, NULL) == SVMEMU_OK)
+        fwrite(text, 1, len, f);
+    if (!f || ferror(f))
+        fprintf(stderr, "svmemu: %s: the screen cannot be written there\n", path);
+    if (f && f != stdout)
+        fclose(f);
+    free(text);
+}
+
 void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
 {
     uint64_t cs = 0, cr3 = 0, fl = 0;

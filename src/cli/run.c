@@ -57,6 +57,8 @@ struct session {
     struct options *o;
     struct svmemu *m;
     struct console con;
+    struct serial serial[MAX_SERIAL];
+    unsigned serials; /* opened; those without a machine are not there */
     struct watch watch;
     struct tracer *tracer;
     uint64_t insns, cycles; /* done, as the last stop says */
@@ -88,7 +90,9 @@ static enum svmemu_status run_pieces(struct session *s, struct svmemu_stop *stop
         if (s->insns >= o->max_insns || s->cycles >= o->max_cycles)
             return r;
         fflush(stdout);
-        console_poll(&s->con, s->m);
+        console_poll(&s->con);
+        for (unsigned i = 0; i < s->serials; i++)
+            serial_poll(&s->serial[i]);
         if (s->con.stats)
             report_stats(s->m, now() - s->start, STATS_TEXT, stderr);
         s->con.stats = false;
@@ -125,6 +129,11 @@ static int run_loaded(struct session *s)
         report_where(s->m, &stop, stderr);
     if (stop.reason == SVMEMU_STOP_REQUEST && atomic_load(&s->watch.fired) == SIGALRM)
         fprintf(stderr, "svmemu: the timeout of %g seconds was reached\n", s->o->timeout);
+    for (unsigned i = 0; i < s->serials; i++)
+        if (s->serial[i].script && script_left(s->serial[i].script))
+            fprintf(stderr, "svmemu: COM%u: the script still waits at its line %u\n", i + 1, script_left(s->serial[i].script));
+    if (s->o->screen)
+        report_screen(s->m, s->o->screen);
     if (s->o->state_hash)
         fprintf(stderr, "state hash: %016llx\n", (unsigned long long)svmemu_state_hash(s->m));
     if (s->o->stats != STATS_NONE)
@@ -154,11 +163,31 @@ static enum svmemu_status load(const struct options *o, struct svmemu *m)
     return r != SVMEMU_OK ? r : svmemu_load_firmware(m, o->firmware);
 }
 
+static bool open_serials(struct session *s)
+{
+    for (; s->serials < MAX_SERIAL; s->serials++) {
+        const char *target = s->o->serial[s->serials];
+        s->serial[s->serials] = (struct serial){ .fd = -1 };
+        if (target && strcmp(target, "none") != 0 && !serial_open(&s->serial[s->serials], s->m, s->serials, target)) {
+            serial_close(&s->serial[s->serials]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct serial *console_port(struct session *s)
+{
+    for (unsigned i = 0; i < s->serials; i++)
+        if (s->serial[i].console)
+            return &s->serial[i];
+    return NULL;
+}
+
 int run_guest(struct options *o)
 {
     struct session s = { .o = o };
     int status = EXIT_USAGE;
-    o->machine.serial = on_output;
     o->machine.debug = on_output;
     o->machine.diag = on_diag;
     o->machine.ctx = o;
@@ -182,8 +211,10 @@ int run_guest(struct options *o)
     if (o->trace && !s.tracer) {
         fputs("svmemu: the disassembler cannot be opened\n", stderr);
         status = EXIT_INTERNAL;
+    } else if (!open_serials(&s)) {
+        status = EXIT_USAGE;
     } else if (watch_start(&s.watch, s.m, o->timeout)) {
-        console_open(&s.con);
+        console_open(&s.con, console_port(&s));
         s.start = now();
         status = run_loaded(&s);
         watch_stop(&s.watch);
@@ -192,6 +223,8 @@ int run_guest(struct options *o)
         status = EXIT_INTERNAL;
     }
     explainer_destroy(explainer);
+    for (unsigned i = 0; i < s.serials; i++)
+        serial_close(&s.serial[i]);
     tracer_destroy(s.tracer);
     svmemu_destroy(s.m);
     return status;

@@ -108,38 +108,12 @@ static void exit_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
         d->out.exit_value(d->out.ctx, (u32)value);
 }
 
-static u64 latch_read(void *ctx, u64 off, unsigned width, int cpu)
-{
-    struct sysport *d = ctx;
-    (void)cpu;
-    return off + width <= 4 ? load_le(d->s.testlatch + off, width) : width_mask(width);
-}
-
-static void latch_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
-{
-    struct sysport *d = ctx;
-    (void)cpu;
-    if (off + width <= 4)
-        for (unsigned i = 0; i < width; i++)
-            d->s.testlatch[off + i] = (u8)(value >> 8 * i);
-}
-
-static void gsi_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
-{
-    struct sysport *d = ctx;
-    (void)width, (void)cpu;
-    if (d->out.gsi)
-        d->out.gsi(d->out.ctx, (unsigned)off, value & 1);
-}
-
 static const struct mmio_ops p61_ops = { p61_read, p61_write, 1, 1 };
 static const struct mmio_ops p80_ops = { p80_read, p80_write, 1, 1 };
 static const struct mmio_ops p92_ops = { p92_read, p92_write, 1, 1 };
 static const struct mmio_ops e9_ops = { e9_read, e9_write, 1, 1 };
 static const struct mmio_ops shutdown_ops = { shutdown_read, shutdown_write, 1, 1 };
 static const struct mmio_ops exit_ops = { exit_read, exit_write, 1, 4 };
-static const struct mmio_ops latch_ops = { latch_read, latch_write, 1, 4 };
-static const struct mmio_ops gsi_ops = { exit_read, gsi_write, 1, 1 };
 
 void sysport_reset(struct sysport *d)
 {
@@ -159,9 +133,11 @@ bool sysport_init(struct sysport *d, struct bus *b, struct clock *c, struct pit 
              bus_add_ports(b, 0x8900, 1, &shutdown_ops, d, "shutdown");
     if (cfg->firmware_debug)
         ok = ok && bus_add_ports(b, 0x402, 1, &e9_ops, d, "port 402h");
-    if (cfg->exit_port)
-        ok = ok && bus_add_ports(b, 0xF4, 4, &exit_ops, d, "exit port") &&
-             bus_add_ports(b, 0xE0, 4, &latch_ops, d, "test latch") &&
-             bus_add_ports(b, 0x2000, 24, &gsi_ops, d, "test interrupts");
     return ok;
+}
+
+bool sysport_plug_exit(struct sysport *d, struct bus *b)
+{
+    d->has_exit = d->has_exit || bus_add_ports(b, 0xF4, 4, &exit_ops, d, "exit port");
+    return d->has_exit;
 }

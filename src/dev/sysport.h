@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The PC's odd ports: 61h, 80h, 92h, E9h, F4h (test device), 8900h. */
+/* The PC's odd ports: 61h, 80h, 92h, E9h, F4h (exit port), 8900h. */
 #ifndef SVMEMU_DEV_SYSPORT_H
 #define SVMEMU_DEV_SYSPORT_H
 
@@ -11,7 +11,6 @@ struct sysport_state {
     u8 port61;           /* writable bits 0-3 */
     u8 port92, port80;
     u8 shutdown_match;   /* characters of "Shutdown" seen at 8900h */
-    u8 testlatch[4];     /* E0h-E3h */
 };
 
 struct sysport_out {
@@ -22,11 +21,9 @@ struct sysport_out {
     void (*power_off)(void *ctx);                  /* "Shutdown" at 8900h */
     void (*debug_char)(void *ctx, u8 c);           /* E9h */
     void (*post_code)(void *ctx, u8 code);         /* 80h */
-    void (*gsi)(void *ctx, unsigned n, bool level);/* 2000h + n, n < 24 */
 };
 
 struct sysport_cfg {
-    bool exit_port;      /* F4h, E0h-E3h and 2000h-2017h exist */
     bool debug_port;     /* E9h and 8900h exist */
     bool firmware_debug; /* 402h exists and prints as E9h does */
 };
@@ -36,10 +33,13 @@ struct sysport {
     struct clock *clock;
     struct pit *pit;
     struct sysport_out out;
+    bool has_exit;
 };
 
 bool sysport_init(struct sysport *d, struct bus *b, struct clock *c, struct pit *pit, const struct sysport_cfg *cfg,
                   const struct sysport_out *out);
+/* The exit port F4h; further calls do nothing. */
+bool sysport_plug_exit(struct sysport *d, struct bus *b);
 void sysport_reset(struct sysport *d);
 void sysport_note_a20(struct sysport *d, bool enabled); /* the 8042 changed A20 */
 

@@ -5,9 +5,10 @@
 #include "base/bits.h"
 
 enum { IER_RDA = 1, IER_THRE = 2, IER_RLS = 4, IER_MSI = 8 };
-enum { LSR_DR = 1, LSR_OE = 2, LSR_BI = 0x10, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
+enum { LSR_DR = 1, LSR_OE = 2, LSR_FE = 8, LSR_BI = 0x10, LSR_THRE = 0x20, LSR_TEMT = 0x40, LSR_FIFO = 0x80 };
 enum { MCR_OUT2 = 8, MCR_LOOP = 0x10 };
 #define LCR_DLAB 0x80
+#define LCR_BREAK 0x40
 #define FCR_ENABLE 1
 
 static unsigned fifo_size(const struct uart *u) { return u->s.fcr & FCR_ENABLE ? UART_FIFO : 1; }
@@ -53,7 +54,24 @@ static void update(struct uart *u)
     }
 }
 
-static void receive(struct uart *u, u8 byte)
+/* Errors of a byte show when it is the next to be read. A break is a zero without its stop bit. */
+static void reveal(struct uart_state *s)
+{
+    if (s->rx_count && (s->rx[s->rx_head] & UART_BREAK)) {
+        s->lsr_errors |= LSR_BI | LSR_FE;
+        s->rx[s->rx_head] = 0;
+    }
+}
+
+static bool hidden_errors(const struct uart_state *s)
+{
+    for (unsigned i = 0; i < s->rx_count; i++)
+        if (s->rx[(s->rx_head + i) % UART_FIFO] & UART_BREAK)
+            return true;
+    return false;
+}
+
+static void receive(struct uart *u, u16 byte)
 {
     struct uart_state *s = &u->s;
     if (s->rx_count >= fifo_size(u)) {
@@ -63,6 +81,7 @@ static void receive(struct uart *u, u8 byte)
     } else {
         s->rx[(s->rx_head + s->rx_count++) % UART_FIFO] = byte;
     }
+    reveal(s);
     s->timeout = false;
     s->rx_when = u->clock->now;
 }
@@ -87,6 +106,8 @@ static void rx_fire(void *ctx)
         receive(u, u->queue[u->q_head]);
         u->q_head = (u->q_head + 1) % UART_HOST_QUEUE;
         u->q_count--;
+        if (!u->q_count && u->out.hungry)
+            u->out.hungry(u->out.ctx);
     } else if ((u->s.fcr & FCR_ENABLE) && u->s.rx_count) {
         u->s.timeout = true;
     }
@@ -94,27 +115,46 @@ static void rx_fire(void *ctx)
     update(u);
 }
 
+static bool enqueue(struct uart *u, u16 byte)
+{
+    if (u->q_count == UART_HOST_QUEUE)
+        return false;
+    u->queue[(u->q_head + u->q_count++) % UART_HOST_QUEUE] = byte;
+    return true;
+}
+
+static void input_begins(struct uart *u)
+{
+    if (!u->rx_event.armed && u->s.rx_when < u->clock->now)
+        u->s.rx_when = u->clock->now;
+    arm(u);
+}
+
 size_t uart_input(struct uart *u, const void *data, size_t len)
 {
     const u8 *p = data;
     size_t n = 0;
-    while (n < len && u->q_count < UART_HOST_QUEUE)
-        u->queue[(u->q_head + u->q_count++) % UART_HOST_QUEUE] = p[n++];
-    if (!u->rx_event.armed) {
-        if (u->s.rx_when < u->clock->now)
-            u->s.rx_when = u->clock->now;
-    }
-    arm(u);
+    while (n < len && enqueue(u, p[n]))
+        n++;
+    input_begins(u);
     return n;
+}
+
+bool uart_input_break(struct uart *u)
+{
+    bool ok = enqueue(u, UART_BREAK);
+    input_begins(u);
+    return ok;
 }
 
 static u8 read_rbr(struct uart *u)
 {
     struct uart_state *s = &u->s;
-    u8 v = s->rx[s->rx_head];
+    u8 v = (u8)s->rx[s->rx_head];
     if (s->rx_count) {
         s->rx_head = (u8)((s->rx_head + 1) % UART_FIFO);
         s->rx_count--;
+        reveal(s);
     }
     s->timeout = false;
     s->rx_when = u->clock->now;
@@ -170,6 +210,8 @@ static u64 uart_read(void *ctx, u64 off, unsigned width, int cpu)
     case 4: v = s->mcr; break;
     case 5:
         v = (u8)(LSR_THRE | LSR_TEMT | s->lsr_errors | (s->rx_count ? LSR_DR : 0));
+        if ((s->fcr & FCR_ENABLE) && ((s->lsr_errors & (LSR_BI | LSR_FE)) || hidden_errors(s)))
+            v |= LSR_FIFO;
         s->lsr_errors = 0;
         break;
     case 6:
@@ -184,11 +226,28 @@ static u64 uart_read(void *ctx, u64 off, unsigned width, int cpu)
 
 static void write_thr(struct uart *u, u8 v)
 {
-    u->s.thre_pending = true; /* the byte is gone already */
+    u->s.thre_pending = false; /* an edge-triggered controller must see the interrupt go and come */
+    update(u);
+    u->s.thre_pending = true;  /* the byte is gone already */
     if (u->s.mcr & MCR_LOOP)
         receive(u, v & (u8)(0xFF >> (3 - (u->s.lcr & 3))));
-    else if (u->output)
-        u->output(u->output_ctx, v);
+    else if (u->out.output)
+        u->out.output(u->out.ctx, v);
+}
+
+/* A break loops back, or the other end hears of it. */
+static void write_lcr(struct uart *u, u8 v)
+{
+    u8 old = u->s.lcr;
+    u->s.lcr = v;
+    if (!((v ^ old) & LCR_BREAK))
+        return;
+    if (!(u->s.mcr & MCR_LOOP)) {
+        if (u->out.set_break)
+            u->out.set_break(u->out.ctx, v & LCR_BREAK);
+    } else if (v & LCR_BREAK) {
+        receive(u, UART_BREAK);
+    }
 }
 
 static void uart_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
@@ -215,11 +274,7 @@ static void uart_write(void *ctx, u64 off, unsigned width, u64 value, int cpu)
         break;
     case 2: write_fcr(u, v); break;
     case 3:
-        if ((v & 0x40) && !(s->lcr & 0x40) && (s->mcr & MCR_LOOP)) {
-            receive(u, 0); /* a break loops back as a zero byte with BI */
-            s->lsr_errors |= LSR_BI;
-        }
-        s->lcr = v;
+        write_lcr(u, v);
         break;
     case 4:
         s->mcr = v & 0x1F;
@@ -240,10 +295,9 @@ void uart_reset(struct uart *u)
     arm(u);
 }
 
-void uart_set_output(struct uart *u, void (*output)(void *ctx, u8 byte), void *ctx)
+void uart_connect(struct uart *u, const struct uart_out *out)
 {
-    u->output = output;
-    u->output_ctx = ctx;
+    u->out = *out;
 }
 
 static const struct mmio_ops uart_ops = { uart_read, uart_write, 1, 1 };

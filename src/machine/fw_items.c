@@ -107,7 +107,7 @@ bool fw_items_create(struct svmemu *m)
     static const u8 no_uuid[16];
     struct fwcfg *c = &m->pc->fwcfg;
     return fwcfg_init(c, m->bus, &m->view) && fwcfg_put(c, FWCFG_UUID, no_uuid, 16) &&
-           fwcfg_put_le(c, FWCFG_RAM_SIZE, 8, m->low_ram + m->high_ram) && fwcfg_put_le(c, FWCFG_NOGRAPHIC, 2, 0) &&
+           fwcfg_put_le(c, FWCFG_RAM_SIZE, 8, m->low_ram + m->high_ram) && fwcfg_put_le(c, FWCFG_NOGRAPHIC, 2, 1) &&
            fwcfg_put_le(c, FWCFG_CPUS, 2, m->vcpus) && fwcfg_put_le(c, FWCFG_MAX_CPUS, 2, m->vcpus) &&
            fwcfg_put_le(c, FWCFG_BOOT_MENU, 2, 1) && fwcfg_put_le(c, FWCFG_IRQ0_OVERRIDE, 4, 1) && put_e820(m) && put_acpi(m) &&
            put_smbios(m);

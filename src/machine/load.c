@@ -163,6 +163,14 @@ static enum svmemu_status no_entry(struct loader *l, const char *kind)
                      entry_name(l->opt->entry));
 }
 
+/* Multiboot guests may be test programs that look for their device. */
+static enum svmemu_status multiboot_device(struct loader *l)
+{
+    if (!l->m->pc || !(l->m->cfg.flags & SVMEMU_TEST_DEVICE_AUTO) || pc_plug_test_device(l->m))
+        return SVMEMU_OK;
+    return LOAD_FAIL(l, SVMEMU_MEMORY, "no room for the test device");
+}
+
 /* Anything but a bzImage: Multiboot before Multiboot 2 before PVH before plain ELF. */
 static enum svmemu_status load_known(struct loader *l)
 {
@@ -170,13 +178,14 @@ static enum svmemu_status load_known(struct loader *l)
     bool any = want == SVMEMU_ENTRY_AUTO;
     struct elf_image img;
     size_t header;
+    enum svmemu_status s;
     if (l->opt->setup_data_count)
         return LOAD_FAIL(l, SVMEMU_ARGUMENT, "only a Linux kernel that starts by its boot protocol takes setup data");
     if ((any || want == SVMEMU_ENTRY_MULTIBOOT) && multiboot_find(&l->file, &header))
-        return multiboot_load(l, header);
+        return (s = multiboot_device(l)) != SVMEMU_OK ? s : multiboot_load(l, header);
     if ((any || want == SVMEMU_ENTRY_MULTIBOOT2) && multiboot2_find(&l->file, &header))
-        return multiboot2_load(l, header);
-    enum svmemu_status s = elf_load_image(l, true, 0, &img);
+        return (s = multiboot_device(l)) != SVMEMU_OK ? s : multiboot2_load(l, header);
+    s = elf_load_image(l, true, 0, &img);
     if (s != SVMEMU_OK)
         return s;
     bool pvh = img.has_pvh && want != SVMEMU_ENTRY_ELF;

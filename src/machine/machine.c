@@ -288,6 +288,8 @@ static enum svmemu_status check_config(struct svmemu *m)
         return SVMEMU_ARGUMENT;
     if (c->memory > 1ull << 40 || ((c->flags & SVMEMU_PC) && c->memory < 2u << 20))
         return SVMEMU_ARGUMENT;
+    if (c->serial_ports > 0xF)
+        return SVMEMU_ARGUMENT;
     if (c->broken_acpi && !acpi_can_break(c->broken_acpi))
         return SVMEMU_NAME;
     if (c->broken_acpi)

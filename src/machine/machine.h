@@ -19,6 +19,7 @@
 #include "dev/pmtimer.h"
 #include "dev/rtc.h"
 #include "dev/sysport.h"
+#include "dev/testdev.h"
 #include "dev/uart.h"
 #include "exec/exec.h"
 #include "svm/svm.h"
@@ -30,12 +31,18 @@ enum { MACHINE_MAX_VCPUS = EXEC_MAX_VCPUS, XAPIC_MAX_VCPUS = 255 /* id FFh is al
 
 #define IOAPIC_ID(m) ((u8)((m)->vcpus & 0xF)) /* the register has four bits */
 
+/* ISA devices, PCI's router to ISA lines, PCI at the I/O APIC, the HPET instead of PIT and RTC and at the I/O APIC, the test device. */
+enum line_driver { LINE_ISA, LINE_PIRQ, LINE_PCI, LINE_HPET_LEGACY, LINE_HPET_PIN, LINE_TEST, LINE_DRIVERS };
+enum { COM_PORTS = 4 };
+
 struct pc {
     struct pic pic;
     struct ioapic ioapic;
     struct pit pit;
     struct rtc rtc;
-    struct uart uart;
+    struct uart uart[COM_PORTS]; /* those of pc.com exist */
+    u8 com;
+    struct svmemu_serial com_end[COM_PORTS]; /* what is connected */
     struct kbc kbc;
     struct pmtimer pm;
     struct sysport sys;
@@ -44,7 +51,9 @@ struct pc {
     struct piix piix;
     struct hpet hpet;
     struct fwcfg fwcfg;
-    u16 isa_levels, pirq_levels, hpet_levels; /* of the ISA lines, by who drives them */
+    struct testdev test;
+    u32 line[LINE_DRIVERS]; /* levels of the interrupt lines, by who drives them */
+    u8 com_levels;    /* bit n: COMn+1 asks for its line */
     bool hpet_legacy; /* the HPET has the lines of PIT and RTC */
 };
 
@@ -100,8 +109,23 @@ void machine_cpu_changed(struct vcpu *c);
 bool pc_create(struct svmemu *m);
 void pc_reset(struct svmemu *m);
 void pc_destroy(struct svmemu *m);
-int pc_pic_ack(void *ctx);
-void pc_apic_eoi(void *ctx, u8 vector);
+/* Multiboot guests get the test device by default. */
+bool pc_plug_test_device(struct svmemu *m);
+/* pc_lines.c; ctx is the struct pc unless it says otherwise */
+void pc_line_set(struct pc *p, enum line_driver d, unsigned n, bool level);
+void pc_isa_irq(void *ctx, unsigned n, bool level);
+void pc_routed_irq(void *ctx, unsigned n, bool level);
+void pc_hpet_irq(void *ctx, unsigned n, bool level);
+void pc_hpet_pin(void *ctx, unsigned pin, bool level);
+void pc_hpet_legacy(void *ctx, bool on);
+void pc_test_line(void *ctx, unsigned n, bool level);
+void pc_com_irq(void *ctx, unsigned port, bool level);
+void pc_pirq(void *ctx, unsigned n, bool level);
+struct irq_line pc_pic_output(struct svmemu *m);
+int pc_pic_ack(void *m);
+void pc_apic_eoi(void *m, u8 vector);
+/* serial.c */
+bool serial_create(struct svmemu *m);
 
 /* firmware.c: what a PC BIOS leaves in memory and devices [docs: entry states]. */
 enum svmemu_status firmware_setup(struct svmemu *m);

@@ -1,82 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The PC platform: legacy devices, their interrupt lines, resets. */
+/* The PC platform: its devices, wired; resets. */
 #include "machine/machine.h"
 
 #include "machine/fw_items.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-int pc_pic_ack(void *ctx)
-{
-    struct svmemu *m = ctx;
-    return m->pc ? pic_ack(&m->pc->pic) : -1;
-}
-
-static void pic_int(void *ctx, unsigned n, bool level)
-{
-    struct svmemu *m = ctx;
-    (void)n;
-    apic_bus_set_intr(&m->apics, level);
-    if (m->pc)
-        ioapic_set_pin(&m->pc->ioapic, 0, level); /* the 8259 is also behind the I/O APIC, for virtual wire mode through it */
-}
-
-/* ISA lines go to both controllers; the timer's line 0 is pin 2 of the I/O APIC, as the MADT's override says. */
-static void isa_line_changed(struct pc *p, unsigned n)
-{
-    bool replaced = p->hpet_legacy && (n == 0 || n == 8);
-    bool level = (replaced ? p->hpet_levels : p->isa_levels | p->pirq_levels) >> n & 1;
-    pic_set_irq(&p->pic, n, level);
-    ioapic_set_pin(&p->ioapic, n == 0 ? 2 : n, level);
-}
-
-static void set_bit(u16 *bits, unsigned n, bool on)
-{
-    *bits = (u16)(on ? *bits | 1u << n : *bits & ~(1u << n));
-}
-
-static void isa_irq(void *ctx, unsigned n, bool level)
-{
-    struct pc *p = ctx;
-    set_bit(&p->isa_levels, n, level);
-    isa_line_changed(p, n);
-}
-
-static void routed_irq(void *ctx, unsigned n, bool level)
-{
-    struct pc *p = ctx;
-    set_bit(&p->pirq_levels, n, level);
-    isa_line_changed(p, n);
-}
-
-static void hpet_irq(void *ctx, unsigned n, bool level)
-{
-    struct pc *p = ctx;
-    set_bit(&p->hpet_levels, n, level);
-    isa_line_changed(p, n);
-}
-
-static void hpet_pin(void *ctx, unsigned pin, bool level)
-{
-    ioapic_set_pin(&((struct pc *)ctx)->ioapic, pin, level);
-}
-
-static void hpet_legacy(void *ctx, bool on)
-{
-    struct pc *p = ctx;
-    p->hpet_legacy = on;
-    isa_line_changed(p, 0);
-    isa_line_changed(p, 8);
-}
-
-/* PIRQ A-D are pins 16-19 of the I/O APIC and, where the router says so, an ISA line. */
-static void pirq(void *ctx, unsigned n, bool level)
-{
-    struct svmemu *m = ctx;
-    ioapic_set_pin(&m->pc->ioapic, 16 + n, level);
-    piix_set_pirq(&m->pc->piix, n, level);
-}
 
 static void pci_msi(void *ctx, u64 address, u32 data)
 {
@@ -85,13 +14,6 @@ static void pci_msi(void *ctx, u64 address, u32 data)
         apic_bus_msi(&m->apics, address, data);
     else /* anywhere else it is a memory write like any other */
         phys_write_le(&m->view, (struct spa){ address & ~3ull }, 4, data);
-}
-
-void pc_apic_eoi(void *ctx, u8 vector)
-{
-    struct svmemu *m = ctx;
-    if (m->pc)
-        ioapic_eoi(&m->pc->ioapic, vector);
 }
 
 static void a20_from_kbc(void *ctx, bool on)
@@ -143,11 +65,31 @@ static void debug_char(void *ctx, u8 c)
         m->cfg.debug(m->cfg.ctx, c);
 }
 
-static void serial_out(void *ctx, u8 c)
+static void pci_intx(void *ctx, unsigned n, bool level)
+{
+    pc_pirq(((struct svmemu *)ctx)->pc, n, level);
+}
+
+static void test_line(void *ctx, unsigned n, bool level)
+{
+    pc_test_line(((struct svmemu *)ctx)->pc, n, level);
+}
+
+/* Decoded code and translations of the page go; they come back as they were, so nobody but a host's profiler sees it. */
+static void test_flush(void *ctx, u32 address)
 {
     struct svmemu *m = ctx;
-    if (m->cfg.serial)
-        m->cfg.serial(m->cfg.ctx, c);
+    struct phys_page page;
+    if (phys_lookup(&m->view, (struct spa){ address }, &page) && page.host)
+        page_before_write(m->bus, page.bpn, 0, PAGE_SIZE);
+    for (unsigned i = 0; i < m->vcpus; i++)
+        mmu_purge_derived(&m->cpu[i]->mmu);
+}
+
+bool pc_plug_test_device(struct svmemu *m)
+{
+    const struct testdev_out out = { .ctx = m, .line = test_line, .flush = test_flush };
+    return testdev_plug(&m->pc->test, m->bus, &out) && sysport_plug_exit(&m->pc->sys, m->bus);
 }
 
 bool pc_create(struct svmemu *m)
@@ -158,27 +100,29 @@ bool pc_create(struct svmemu *m)
         .ctx = m, .set_a20 = a20_from_port, .reset = reset_from_port, .exit_value = exit_value, .power_off = port_power_off,
         .debug_char = debug_char,
     };
-    const struct sysport_cfg scfg = { .exit_port = m->cfg.flags & SVMEMU_EXIT_PORT, .debug_port = true,
-                                       .firmware_debug = m->cfg.flags & SVMEMU_FIRMWARE_DEBUG };
-    const struct hpet_out hout = { .ctx = p, .pin = hpet_pin, .legacy_irq = hpet_irq, .legacy_mode = hpet_legacy };
-    const struct pci_out pout = { .ctx = m, .intx = pirq, .msi = pci_msi, .reset = reset_from_chipset };
+    const struct sysport_cfg scfg = { .debug_port = true, .firmware_debug = m->cfg.flags & SVMEMU_FIRMWARE_DEBUG };
+    const struct hpet_out hout = { .ctx = p, .pin = pc_hpet_pin, .legacy_irq = pc_hpet_irq, .legacy_mode = pc_hpet_legacy };
+    const struct pci_out pout = { .ctx = m, .intx = pci_intx, .msi = pci_msi, .reset = reset_from_chipset };
     if (!p)
         return false;
     m->pc = p;
-#define IRQ(line) ((struct irq_line){ .set = isa_irq, .ctx = p, .n = (line) })
-    if (!pic_init(&p->pic, m->bus, (struct irq_line){ .set = pic_int, .ctx = m }) ||
+#define IRQ(line) ((struct irq_line){ .set = pc_isa_irq, .ctx = p, .n = (line) })
+    if (!pic_init(&p->pic, m->bus, pc_pic_output(m)) ||
         !ioapic_init(&p->ioapic, m->bus, &m->apics, IOAPIC_DEFAULT_SPA, IOAPIC_ID(m)) ||
         !pit_init(&p->pit, m->bus, &m->clock, IRQ(0)) || !rtc_init(&p->rtc, m->bus, &m->clock, IRQ(8), m->cfg.epoch) ||
-        !uart_init(&p->uart, m->bus, &m->clock, 0x3F8, IRQ(4)) || !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
+        !kbc_init(&p->kbc, m->bus, IRQ(1), IRQ(12), &kout) ||
         !sysport_init(&p->sys, m->bus, &m->clock, &p->pit, &scfg, &sout) || !pci_init(&p->pci, m->bus, &pout) ||
         !i440fx_init(&p->host, &p->pci, m->bus) || !hpet_init(&p->hpet, m->bus, &m->clock, &hout))
         return false;
     pmtimer_init(&p->pm, &m->clock, IRQ(PM_SCI_IRQ), port_power_off, m);
-    piix_init(&p->piix, &p->pci, &pmtimer_ops, &p->pm, routed_irq, p);
+    piix_init(&p->piix, &p->pci, &pmtimer_ops, &p->pm, pc_routed_irq, p);
 #undef IRQ
-    uart_set_output(&p->uart, serial_out, m);
     rtc_set_memory(&p->rtc, m->low_ram, m->high_ram, m->vcpus);
-    return fw_items_create(m);
+    if (m->cfg.flags & SVMEMU_EXIT_PORT && !sysport_plug_exit(&p->sys, m->bus))
+        return false;
+    if (m->cfg.flags & SVMEMU_TEST_DEVICE && !pc_plug_test_device(m))
+        return false;
+    return serial_create(m) && fw_items_create(m);
 }
 
 void pc_destroy(struct svmemu *m)
@@ -195,23 +139,17 @@ void pc_reset(struct svmemu *m)
     ioapic_reset(&p->ioapic);
     pit_reset(&p->pit);
     rtc_reset(&p->rtc);
-    uart_reset(&p->uart);
+    for (unsigned i = 0; i < COM_PORTS; i++)
+        if (p->com >> i & 1)
+            uart_reset(&p->uart[i]);
     kbc_reset(&p->kbc);
     pmtimer_reset(&p->pm);
     sysport_reset(&p->sys);
     pci_reset(&p->pci);
     hpet_reset(&p->hpet);
     fwcfg_reset(&p->fwcfg);
-}
-
-enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level)
-{
-    if (!m->pc)
-        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no interrupt controller with legacy lines");
-    if (line > 15)
-        return machine_fail(m, SVMEMU_ARGUMENT, "interrupt line %u: there are 0 to 15", line);
-    isa_irq(m->pc, line, level);
-    return SVMEMU_OK;
+    if (p->test.present)
+        testdev_reset(&p->test);
 }
 
 enum svmemu_status svmemu_msi(struct svmemu *m, uint64_t address, uint32_t data, unsigned *accepted)
@@ -234,15 +172,5 @@ enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button)
         pmtimer_sleep_button(&m->pc->pm);
     else
         return machine_fail(m, SVMEMU_ARGUMENT, "button %u does not exist", (unsigned)button);
-    return SVMEMU_OK;
-}
-
-enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *data, size_t len, size_t *taken)
-{
-    if (!m->pc)
-        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no serial port");
-    size_t n = uart_input(&m->pc->uart, data, len);
-    if (taken)
-        *taken = n;
     return SVMEMU_OK;
 }

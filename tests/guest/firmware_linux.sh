@@ -21,10 +21,11 @@ for package in seabios qemu-system-data; do
 done
 printf 'not an archive, but found' >"$dir/initrd"
 status=0
-"$svmemu" run --memory 256M --vcpus 2 --firmware "$bios" --firmware-debug --fw-cfg "genroms/linuxboot_dma.bin=$rom" \
+"$svmemu" run --memory 256M --vcpus 2 --firmware "$bios" --firmware-debug --serial "file:$dir/linux.com1" --fw-cfg "genroms/linuxboot_dma.bin=$rom" \
     --initrd "$dir/initrd" --max-insns 150000000 "$kernel" -- console=ttyS0 earlyprintk=serial,ttyS0 from=fw_cfg \
     >"$dir/linux.out" 2>"$dir/linux.err" </dev/null || status=$?
 [ "$status" -eq 6 ] || { cat "$dir/linux.out" "$dir/linux.err"; echo "status $status, expected 6 (the limit)" >&2; exit 1; }
+cat "$dir/linux.com1" >>"$dir/linux.out"
 for line in "Running option rom at" "Booting from ROM" "] Linux version" "Command line: console=ttyS0 earlyprintk=serial,ttyS0 from=fw_cfg" \
     "RAMDISK: [mem" "SMBIOS 2.8 present" "DMI: svmemu PC" "ACPI: FACP 0x" "ACPI: APIC 0x" "ACPI: MCFG 0x" "PM-Timer IO Port: 0x608" \
     "BIOS-e820: [mem 0x00000000e0000000-0x00000000efffffff] reserved"; do

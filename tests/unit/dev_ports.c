@@ -36,10 +36,10 @@ static void setup(struct fixture *f)
     clock_init(&f->clock, 1000000000, 1000000000);
     struct kbc_out ko = { f, on_a20, on_kbc_reset };
     struct sysport_out so = { .ctx = f, .set_a20 = on_a20, .reset = on_reset, .exit_value = on_exit_value, .power_off = on_off };
-    struct sysport_cfg cfg = { .exit_port = true, .debug_port = true, .firmware_debug = true };
+    struct sysport_cfg cfg = { .debug_port = true, .firmware_debug = true };
     assert_true(pit_init(&f->pit, f->bus, &f->clock, (struct irq_line){ 0 }));
     assert_true(kbc_init(&f->kbc, f->bus, (struct irq_line){ on_irq, &f->irq1, 1 }, (struct irq_line){ 0 }, &ko));
-    assert_true(sysport_init(&f->sys, f->bus, &f->clock, &f->pit, &cfg, &so));
+    assert_true(sysport_init(&f->sys, f->bus, &f->clock, &f->pit, &cfg, &so) && sysport_plug_exit(&f->sys, f->bus) && sysport_plug_exit(&f->sys, f->bus));
     pmtimer_init(&f->pm, &f->clock, (struct irq_line){ on_irq, &f->sci, 9 }, on_off, f);
     assert_true(bus_add_ports(f->bus, PM_PORT, PM_WINDOW, &pmtimer_ops, &f->pm, "pm"));
 }
