@@ -301,6 +301,13 @@ static void gmet(void)
     probe_works(&vm, "user, supervisor page", FETCH);
     nested_leaf(0, 0);
     probe_works(&vm, "user, user page", FETCH);
+    vm.vmcb->tlb_control = TLB_KEEP; /* the rule is applied to what is in the TLB, too */
+    ring(0);
+    probe_npf(&vm, "supervisor, user page that a user has executed", FETCH, NPF_FINAL | PF_P | PF_ID, access_gpa(&vm, FETCH));
+    ring(3);
+    probe_works(&vm, "and the user again", FETCH);
+    vm.vmcb->tlb_control = TLB_FLUSH_ALL;
+    ring(3);
     nested_leaf(0, E_NX);
     probe_npf(&vm, "NX refuses both", FETCH, NPF_FINAL | PF_P | PF_ID | PF_U, access_gpa(&vm, FETCH));
     section_end();
