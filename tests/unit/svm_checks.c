@@ -356,7 +356,7 @@ static bool meant_for(const struct lab *l, const struct line *x, u64 *on, u64 *o
                 return false;
         } else if (*w == '+' || *w == '-') {
             int f = feature_find(w + 1);
-            if (strcmp(l->profile, *w == '+' ? "max" : "k8") != 0)
+            if (strcmp(l->profile, "max") != 0)
                 return false;
             (*w == '+' ? on : off)[f >> 6] |= 1ull << (f & 63);
         } else if (*w == '!' ? cpu_has(l->c, feature_find(w + 1)) : !cpu_has(l->c, feature_find(w))) {
@@ -375,15 +375,26 @@ static bool has_mode(const struct line *x, const char *mode)
     return false;
 }
 
-/* Do two lines want the same bits otherwise, or does one forbid a feature that the other switches on? */
-static bool contradict(const struct line *a, const struct line *b, const u64 *on)
+static bool is_profile(const char *w)
+{
+    for (unsigned p = 0; p < NPROFILES; p++)
+        if (!strncmp(w, profiles[p].name, strlen(profiles[p].name)))
+            return true;
+    return false;
+}
+
+/* Do two lines want the same bits otherwise, or does one forbid a feature that the other switches on, or need one that it switches off? */
+static bool contradict(const struct line *a, const struct line *b, const u64 *on, const u64 *off)
 {
     for (const struct line *x = a; x; x = x == a ? b : NULL)
-        for (const char *w = strchr(x->features, '!'); w; w = strchr(w + 1, '!')) {
+        for (const char *w = x->features; *w; w += strcspn(w, " "), w += strspn(w, " ")) {
             char name[32];
-            snprintf(name, sizeof name, "%.*s", (int)strcspn(w + 1, " "), w + 1);
+            bool plain = *w != '!' && *w != '+' && *w != '-';
+            if (*w == '+' || is_profile(w))
+                continue;
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(w + !plain, " "), w + !plain);
             int f = feature_find(name);
-            if (on[f >> 6] >> (f & 63) & 1)
+            if ((plain ? off : on)[f >> 6] >> (f & 63) & 1)
                 return true;
         }
     for (unsigned i = 0; i < a->nwords; i++)
@@ -448,7 +459,7 @@ static void lines_in_pairs(struct lab *l, unsigned maxphys)
                 m++;
             if (m == ARRAY_LEN(modes))
                 continue;
-            if (contradict(a, b, on)) {
+            if (contradict(a, b, on, off)) {
                 pairs_contradict++;
                 continue;
             }
@@ -520,7 +531,7 @@ static void coverage(void **state)
     assert_int_equal(empty, 0);
 }
 
-/* Features that consistency.csv says no processor shows: the day one does, its `no cell` lines must go. */
+/* Features that the tables say no processor shows: the day one does, `no cell` and + must go. */
 static void not_shown(void **state)
 {
     (void)state;
@@ -530,6 +541,13 @@ static void not_shown(void **state)
         for (unsigned i = 0; i < nrows; i++)
             if (strstr(rows[i].f[NOTE], "no processor") && strcmp(rows[i].f[FEATURE], "SVM") != 0)
                 assert_false(cpu_has(l.c, feature_find(rows[i].f[FEATURE])));
+        for (unsigned i = 0; i < nlines; i++)
+            for (const char *w = strchr(lines[i].features, '+'); w; w = strchr(w + 1, '+')) {
+                char name[32];
+                snprintf(name, sizeof name, "%.*s", (int)strcspn(w + 1, " "), w + 1);
+                if (cpu_has(l.c, feature_find(name)))
+                    fail_msg("consistency_cells.txt:%u: %s shows %s by itself now", lines[i].at, l.profile, name);
+            }
         lab_destroy(&l);
     }
 }
