@@ -116,7 +116,7 @@ static int vme_redirect(struct vcpu *c, const struct event *ev)
         return 0;
     if (!lin_read(c, tr->base + 0x66, 2, ACC_R | ACC_SYS, &map))
         return -1;
-    map += ev->vec / 8u - 32;
+    map = map + ev->vec / 8u - 32;
     if (map > tr->limit || !lin_read(c, tr->base + map, 1, ACC_R | ACC_SYS, &byte))
         return map > tr->limit ? 0 : -1;
     if (byte >> (ev->vec & 7) & 1)
@@ -299,6 +299,8 @@ static bool deliver_one(struct vcpu *c, const struct event *ev)
     int r = vme_redirect(c, ev);
     if (r)
         return r > 0;
+    if (ev->kind == EV_SOFT && cpu_vm86(c) && cpu_iopl(c) < 3)
+        return cpu_raise_err(c, EXC_GP, 0); /* INT n that VME does not redirect, and an injected one without VME [APM2 8.9.4] */
     return deliver_idt(c, ev);
 }
 

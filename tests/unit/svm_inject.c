@@ -50,6 +50,10 @@ static const struct {
     {"real", "INT 10h", "", 0x410, VMEXIT_VMMCALL, 0x10, PUSH_NRIP, false, 0, 0},
     {"real", "INT3", "", 0x303, VMEXIT_VMMCALL, 3, PUSH_NRIP, false, 0, 0},
     {"v86", "interrupt, to CPL 0", "", 0x020, VMEXIT_VMMCALL, 0x20, PUSH_RIP, false, 0, 0},
+    {"v86", "INT 20h with IOPL 3", "rflags+=3000", 0x420, VMEXIT_VMMCALL, 0x20, PUSH_NRIP, false, 0, 0},
+    {"v86", "INT 20h with VME, redirected to the IVT", "cr4+=1 mem2:9066=88", 0x420, VMEXIT_VMMCALL, 0x20, PUSH_NONE, false, 0, 0},
+    {"v86", "INT 20h with VME, IOPL 0, not redirected", "cr4+=1 mem2:9066=88 mem1:906C=1", 0x420, 0x4D, 0, PUSH_NONE, false, 0, INJ_V | 0x420},
+    {"v86", "INT 20h with IOPL 0: as the instruction", "", 0x420, 0x4D, 0, PUSH_NONE, false, 0, INJ_V | 0x420},
     /* taken whatever would hold a real one */
     {"64", "interrupt with IF clear and a shadow", "int_state=1", 0x020, VMEXIT_VMMCALL, 0x20, PUSH_RIP, false, 0, 0},
     {"64", "interrupt below V_TPR", "v_tpr=F v_intr_masking", 0x020, VMEXIT_VMMCALL, 0x20, PUSH_RIP, false, 0, 0},
@@ -268,9 +272,30 @@ static void double_faults(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A real NMI whose delivery breaks off has been recognised: it is in EXITINTINFO, and the next one is blocked. [APM2 15.7.2] */
+static void nmi_broken_off(void **state)
+{
+    struct lab l;
+    (void)state;
+    lab_create(&l, "zen3", false);
+    what = "NMI without an IDT";
+    failures = 0;
+    lab_mode(&l, "64");
+    l.in.idtr_base = HOLE;
+    l.in.icpt_misc1 = 0;
+    l.c->pending |= PEND_NMI;
+    lab_run(&l);
+    want(&l, "exit", l.out.exitcode, 0x4E);
+    want(&l, "exitintinfo", l.out.exitintinfo, INJ_V | 0x202);
+    want(&l, "NMI pending", l.c->pending & PEND_NMI, 0);
+    want(&l, "NMIs blocked", l.c->st.nmi_blocked, true);
+    lab_destroy(&l);
+    assert_int_equal(failures, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(injection), cmocka_unit_test(nmi_is_not_blocked), cmocka_unit_test(exitintinfo),
-                                       cmocka_unit_test(double_faults)};
+                                       cmocka_unit_test(double_faults), cmocka_unit_test(nmi_broken_off)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
