@@ -79,6 +79,11 @@ if(SVMEMU_DISPATCH STREQUAL tail AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD6
     set_tests_properties(lint.tail_calls PROPERTIES LABELS lint TIMEOUT 60)
 endif()
 set_tests_properties(lint.layers lint.headers PROPERTIES LABELS lint TIMEOUT 120)
+if(TARGET guests AND TARGET svmemu) # docs/SVM.md names tests of guests too
+    add_test(NAME lint.svm_doc COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DBUILD=${PROJECT_BINARY_DIR}
+        -DCTEST=${CMAKE_CTEST_COMMAND} -P ${PROJECT_SOURCE_DIR}/tests/lint/svm_doc.cmake)
+    set_tests_properties(lint.svm_doc PROPERTIES LABELS lint TIMEOUT 60)
+endif()
 if(NOT SVMEMU_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "coverage|fprofile")
     add_test(NAME lint.globals COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:svmemu_static>
         -P ${PROJECT_SOURCE_DIR}/tests/lint/globals.cmake)

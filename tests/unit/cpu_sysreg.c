@@ -182,6 +182,21 @@ static void svm_msrs(void **state)
     fix_free(f);
 }
 
+/* A guest's WRMSR sets the physical TSC; ratio and offset act on what it reads. [APM2 15.30.5] */
+static void guest_tsc(void **state)
+{
+    struct fix *f = fix_new("zen3");
+    (void)state;
+    f->c.guest = true;
+    f->c.tsc_guest_offset = 1000;
+    f->c.st.tsc_ratio = 2ull << 32;
+    assert_true(msr_write(&f->c, 0x10, 500));
+    assert_int_equal(rd(f, 0x10), 2000);
+    f->c.guest = false;
+    assert_int_equal(rd(f, 0x10), 500);
+    fix_free(f);
+}
+
 static void count_missing(void *ctx, unsigned feat, const char *text)
 {
     assert_non_null(text);
@@ -312,7 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_registers), cmocka_unit_test(long_mode), cmocka_unit_test(pae_pdptes), cmocka_unit_test(msrs),
         cmocka_unit_test(msrs_of_later_parts),
-        cmocka_unit_test(svm_msrs), cmocka_unit_test(profiles), cmocka_unit_test(syscall_sysret), cmocka_unit_test(io_permission),
+        cmocka_unit_test(svm_msrs), cmocka_unit_test(guest_tsc), cmocka_unit_test(profiles), cmocka_unit_test(syscall_sysret), cmocka_unit_test(io_permission),
         cmocka_unit_test(register_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
