@@ -126,6 +126,11 @@ SVMEMU_API enum svmemu_status svmemu_load_file(struct svmemu *m, const char *pat
 /** The same from memory; `name` is for messages and command lines. */
 SVMEMU_API enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const void *data, size_t len,
                                                  const struct svmemu_load *load);
+/** The symbol that holds a linear address, from the guest's ELF or svmemu_load_symbols(); NULL: none. *offset (may be NULL) is the
+ * distance from its beginning. The string lives until the next load. */
+SVMEMU_API const char *svmemu_symbol(const struct svmemu *m, uint64_t linear, uint64_t *offset);
+/** Adds the symbols of an ELF file, such as the unstripped twin of a kernel; kept until the machine is destroyed. They come first. */
+SVMEMU_API enum svmemu_status svmemu_load_symbols(struct svmemu *m, const char *path);
 /** A firmware image of 64 KiB to 16 MiB, a multiple of 64 KiB (PC only): it stands below 4 GiB, its end below 1 MiB too. The machine
  * is reset and starts at the reset vector; so does every later svmemu_reset(). Only once in a machine's life. */
 SVMEMU_API enum svmemu_status svmemu_load_firmware(struct svmemu *m, const char *path);

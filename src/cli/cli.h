@@ -19,7 +19,7 @@ enum {
     EXIT_INTERNAL = 14, EXIT_HALTED = 16, EXIT_RESET = 18,
 };
 enum dump_when { DUMP_END = 1, DUMP_INVALID = 2, DUMP_EXIT = 4 };
-enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SERIAL = 4, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
+enum { MAX_MODULES = 64, MAX_FW_FILES = 64, MAX_SERIAL = 4, MAX_SYMBOL_FILES = 16, MAX_SETUP_DATA = 16, SETUP_DATA_LEN_MAX = 65536 };
 enum stats_mode { STATS_NONE, STATS_TEXT, STATS_JSON };
 
 struct options {
@@ -30,6 +30,9 @@ struct options {
     const char *guest;   /* NULL: the firmware starts alone */
     struct { const char *name, *path; } fw_file[MAX_FW_FILES];
     unsigned fw_files;
+    const char *symbols[MAX_SYMBOL_FILES];
+    unsigned symbol_files;
+    struct svmemu *m;    /* the machine once it is built, for symbols in messages */
     const char *firmware;
     char *cmdline;       /* --cmdline and the arguments after --, owned */
     uint64_t max_insns, max_cycles;
@@ -112,6 +115,9 @@ enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);
 /* report.c */
 void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f);
 void report_screen(struct svmemu *m, const char *path);
+enum { SYMBOL_TEXT = 128 };
+/* " <name+1Ah>", or "" if no symbol is known; in buf. */
+const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT]);
 void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f);
 
 #endif

@@ -25,15 +25,15 @@ static void print_check(const struct svmemu_check *c)
     fprintf(stderr, "    %s: %s; %s at %03Xh = %#" PRIx64 " [%s]\n", c->id, c->rule, c->field, c->offset, c->value, c->section);
 }
 
-static void explain(const struct svmemu_switch *s)
+static void explain(struct svmemu *m, const struct svmemu_switch *s)
 {
-    char text[512];
+    char text[512], symbol[SYMBOL_TEXT];
     const char *name = svmemu_exit_name(s->code);
     svmemu_explain(s, text, sizeof(text));
     fprintf(stderr, "[%d] %s", s->vcpu, name ? name : "exit");
     if (!s->check_count)
         fprintf(stderr, " (%" PRIX64 "h)", s->code);
-    fprintf(stderr, " at rip %#" PRIx64 ": %s\n", s->rip, text);
+    fprintf(stderr, " at rip %#" PRIx64 "%s: %s\n", s->rip, symbol_text(m, s->rip, symbol), text);
     for (unsigned i = 0; i < s->check_count; i++)
         print_check(&s->checks[i]);
 }
@@ -86,11 +86,12 @@ static void on_switch(void *ctx, const struct svmemu_switch *s)
 {
     struct explainer *x = ctx;
     struct last *l = &x->last[s->vcpu];
+    char symbol[SYMBOL_TEXT];
     fflush(stdout);
     if (x->o->trace_exits)
-        fprintf(stderr, "[%d] %s\n", s->vcpu, s->text);
+        fprintf(stderr, "[%d] %s%s\n", s->vcpu, s->text, symbol_text(x->m, s->rip, symbol));
     if (!s->entry && x->o->explain)
-        explain(s);
+        explain(x->m, s);
     if (!s->entry && (x->o->dump_vmcb & DUMP_INVALID) && s->check_count)
         dump(x, (unsigned)s->vcpu, s->vmcb, "that VMRUN refused");
     if (!s->entry && (x->o->dump_vmcb & DUMP_EXIT) && !s->check_count)

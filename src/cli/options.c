@@ -22,6 +22,7 @@ void print_help(FILE *f)
           "      --entry NAME         start by multiboot, multiboot2, pvh, linux64, linux32, linux16 or elf (auto: the\n"
           "                           first that the guest has)\n"
           "      --setup-data TYPE,FILE  setup data for the Linux boot protocol, repeatable\n"
+          "      --symbols FILE       ELF file whose symbols name addresses in messages, beside the guest's own; repeatable\n"
           "      --max-insns N        stop after N instructions\n"
           "      --max-cycles N       stop after N cycles\n"
           "      --timeout SECONDS    stop after host seconds (not reproducible)\n"
@@ -109,7 +110,7 @@ static bool add_module(struct options *o, char *text, bool first)
 
 enum { OPT_CPU = 256, OPT_CMDLINE, OPT_INITRD, OPT_MODULE, OPT_INSNS, OPT_CYCLES, OPT_TIMEOUT, OPT_TRACE, OPT_EXITS, OPT_EXPLAIN, OPT_DUMP, OPT_STATS, OPT_NOPORT,
        OPT_NOREBOOT, OPT_SEED, OPT_HASH, OPT_ENGINE, OPT_FIRMWARE, OPT_FWDEBUG,
-       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA, OPT_TESTDEV, OPT_NOTESTDEV, OPT_SERIAL, OPT_SCREEN };
+       OPT_FWCFG, OPT_SMBIOS, OPT_BREAK, OPT_ENTRY, OPT_SETUP_DATA, OPT_TESTDEV, OPT_NOTESTDEV, OPT_SERIAL, OPT_SCREEN, OPT_SYMBOLS };
 
 static bool add_fw_file(struct options *o, char *text)
 {
@@ -239,6 +240,11 @@ static bool one(struct options *o, int c)
     case OPT_CPU: o->machine.cpu = optarg; return true;
     case OPT_CMDLINE: return append(o, optarg);
     case OPT_ENTRY: return entry(optarg, &o->load.entry);
+    case OPT_SYMBOLS:
+        if (o->symbol_files == MAX_SYMBOL_FILES)
+            return bad("too many symbol files: %s", optarg);
+        o->symbols[o->symbol_files++] = optarg;
+        return true;
     case OPT_SETUP_DATA: return setup_data(o, optarg);
     case OPT_INITRD: return add_module(o, optarg, true);
     case OPT_MODULE: return add_module(o, optarg, false);
@@ -284,6 +290,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
     static const struct option longs[] = {
         { "memory", 1, NULL, 'm' }, { "vcpus", 1, NULL, 'c' }, { "cpu", 1, NULL, OPT_CPU }, { "cmdline", 1, NULL, OPT_CMDLINE },
         { "append", 1, NULL, OPT_CMDLINE }, { "entry", 1, NULL, OPT_ENTRY }, { "setup-data", 1, NULL, OPT_SETUP_DATA },
+        { "symbols", 1, NULL, OPT_SYMBOLS },
         { "initrd", 1, NULL, OPT_INITRD }, { "module", 1, NULL, OPT_MODULE }, { "max-insns", 1, NULL, OPT_INSNS },
         { "max-cycles", 1, NULL, OPT_CYCLES }, { "timeout", 1, NULL, OPT_TIMEOUT }, { "trace", 0, NULL, OPT_TRACE },
         { "trace-exits", 0, NULL, OPT_EXITS }, { "explain", 0, NULL, OPT_EXPLAIN }, { "dump-vmcb", 2, NULL, OPT_DUMP }, { "stats", 2, NULL, OPT_STATS }, { "no-exit-port", 0, NULL, OPT_NOPORT },

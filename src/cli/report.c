@@ -95,13 +95,28 @@ void report_screen(struct svmemu *m, const char *path)
     free(text);
 }
 
+const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT])
+{
+    uint64_t off = 0;
+    const char *name = svmemu_symbol(m, linear, &off);
+    buf[0] = 0;
+    if (name && off)
+        snprintf(buf, SYMBOL_TEXT, " <%.80s+%" PRIX64 "h>", name, off);
+    else if (name)
+        snprintf(buf, SYMBOL_TEXT, " <%.80s>", name);
+    return buf;
+}
+
 void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
 {
-    uint64_t cs = 0, cr3 = 0, fl = 0;
+    uint64_t cs = 0, cr3 = 0, fl = 0, base = 0;
+    char symbol[SYMBOL_TEXT];
+    svmemu_reg_read(m, (unsigned)s->vcpu, "cs.base", &base);
     svmemu_reg_read(m, (unsigned)s->vcpu, "cs.sel", &cs);
     svmemu_reg_read(m, (unsigned)s->vcpu, "cr3", &cr3);
     svmemu_reg_read(m, (unsigned)s->vcpu, "rflags", &fl);
     fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
-    fprintf(f, "svmemu: vCPU %d at %04" PRIx64 ":%016" PRIx64 ", rflags %" PRIx64 ", cr3 %" PRIx64 ", after %" PRIu64 " instructions, %" PRIu64 " cycles\n",
-            s->vcpu, cs, s->rip, fl, cr3, s->insns, s->cycles);
+    fprintf(f, "svmemu: vCPU %d at %04" PRIx64 ":%016" PRIx64 "%s, rflags %" PRIx64 ", cr3 %" PRIx64 ", after %" PRIu64
+            " instructions, %" PRIu64 " cycles\n",
+            s->vcpu, cs, s->rip, symbol_text(m, base + s->rip, symbol), fl, cr3, s->insns, s->cycles);
 }

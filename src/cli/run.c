@@ -32,8 +32,11 @@ static void on_diag(void *ctx, const struct svmemu_diag *d)
     if (o->explain && !strncmp(d->id, "vmrun.check.", 12))
         return; /* --explain lists them with the exit */
     fflush(stdout);
-    fprintf(stderr, "svmemu: %s: %s [%s] vCPU %d rip %" PRIx64 "%s%s\n", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2], d->text,
-            d->id, d->vcpu, d->rip, d->section ? " " : "", d->section ? d->section : "");
+    char symbol[SYMBOL_TEXT] = "";
+    if (o->m)
+        symbol_text(o->m, d->rip, symbol);
+    fprintf(stderr, "svmemu: %s: %s [%s] vCPU %d rip %" PRIx64 "%s%s%s\n", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2],
+            d->text, d->id, d->vcpu, d->rip, symbol, d->section ? " " : "", d->section ? d->section : "");
 }
 
 static int exit_status(const struct svmemu_stop *s, int signal_seen)
@@ -197,7 +200,10 @@ int run_guest(struct options *o)
         fprintf(stderr, "svmemu: cannot build the machine: %s%s%s\n", svmemu_status_text(r), name ? ": " : "", name ? name : "");
         return EXIT_USAGE;
     }
+    o->m = s.m;
     r = load(o, s.m);
+    for (unsigned i = 0; r == SVMEMU_OK && i < o->symbol_files; i++)
+        r = svmemu_load_symbols(s.m, o->symbols[i]);
     if (r != SVMEMU_OK) {
         fprintf(stderr, "svmemu: %s\n", *svmemu_last_error(s.m) ? svmemu_last_error(s.m) : svmemu_status_text(r));
         svmemu_destroy(s.m);

@@ -70,8 +70,9 @@ static void disassemble(struct tracer *t, unsigned vcpu)
         else
             fputs("  ", stdout);
     }
+    char symbol[SYMBOL_TEXT];
     if (got)
-        printf("  %s %s\n", in[0].mnemonic, in[0].op_str);
+        printf("  %s %s%s%s\n", in[0].mnemonic, in[0].op_str, *symbol_text(t->m, lin, symbol) ? "  ;" : "", symbol);
     else
         printf("  %s\n", n ? "(not known to the disassembler)" : "(no page mapped)");
     if (got)

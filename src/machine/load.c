@@ -262,6 +262,8 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
     enum svmemu_status s = check_options(m, l.opt);
     if (s != SVMEMU_OK)
         return s;
+    symbols_free(m->symbols);
+    m->symbols = NULL;
     l.file = (struct blob){ (u8 *)(uintptr_t)data, len };
     if (!bzimage_is(&l.file) && unpack_known(l.file.data, len)) {
         s = unpack(&l, l.file.data, len, UNPACK_MAX, &owned);
@@ -285,7 +287,23 @@ enum svmemu_status svmemu_load_memory(struct svmemu *m, const char *name, const 
     (void)load;
     return machine_fail(m, SVMEMU_UNSUPPORTED, "%.100s: this libsvmemu was built without loaders", name ? name : "guest");
 }
+
+enum svmemu_status svmemu_load_symbols(struct svmemu *m, const char *path)
+{
+    return machine_fail(m, SVMEMU_UNSUPPORTED, "%.100s: this libsvmemu was built without loaders", path);
+}
 #endif
+
+const char *svmemu_symbol(const struct svmemu *m, uint64_t linear, uint64_t *offset)
+{
+    u64 off = 0;
+    const char *name = symbols_find(m->user_symbols, linear, &off);
+    if (!name)
+        name = symbols_find(m->symbols, linear, &off);
+    if (offset)
+        *offset = off;
+    return name;
+}
 
 enum svmemu_status svmemu_load_file(struct svmemu *m, const char *path, const struct svmemu_load *load)
 {

@@ -123,6 +123,10 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, u64 shift
         img->entry = eh.e_entry + shift;
         img->has_entry = img->entry >= img->low && img->entry < img->high;
     }
+    if (!dry) {
+        symbols_free(l->m->symbols);
+        l->m->symbols = elf_symbols(e);
+    }
     return SVMEMU_OK;
 }
 

@@ -348,6 +348,8 @@ void svmemu_destroy(struct svmemu *m)
         m->ranges = r->next;
         free(r);
     }
+    symbols_free(m->symbols);
+    symbols_free(m->user_symbols);
     free(m->cpu);
     free(m->lapic);
     pc_destroy(m);

@@ -22,6 +22,7 @@
 #include "dev/testdev.h"
 #include "dev/uart.h"
 #include "exec/exec.h"
+#include "machine/symbols.h"
 #include "svm/svm.h"
 #include <svmemu/svmemu.h>
 
@@ -92,6 +93,8 @@ struct svmemu {
     atomic_bool stop_request;
     void (*on_switch)(void *ctx, const struct svmemu_switch *s);
     void *on_switch_ctx;
+    struct symbols *symbols;      /* of the guest's ELF */
+    struct symbols *user_symbols; /* svmemu_load_symbols() */
     char last_diag[256];        /* text of the last error record, for the stop's text */
     char error[512];
 };
