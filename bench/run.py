@@ -5,7 +5,7 @@
 Each time is that of the whole process less the median of the guest `null` on the same emulator. Guests print their work
 and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
 
-    bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--no-qemu] [--no-linux] [--build DIR]
+    bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-linux] [--build DIR]
 """
 import argparse
 import datetime
@@ -80,6 +80,7 @@ def run(command, serial=None, stop_at_end=False):
 
 class Svmemu:
     name = "svmemu"
+    rounds = None
 
     def __init__(self, build):
         self.program = os.path.join(build, "svmemu")
@@ -93,6 +94,7 @@ class Svmemu:
 
 class Qemu:
     name = "qemu"
+    rounds = None
     program = "qemu-system-x86_64"
     options = ["-accel", "tcg", "-cpu", "EPYC,+svm", "-m", str(MEMORY_MIB), "-display", "none", "-serial", "stdio",
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"]
@@ -110,8 +112,9 @@ class Bochs:
     name = "bochs"
     program = "bochs"
 
-    def __init__(self, scratch):
+    def __init__(self, scratch, rounds):
         self.scratch = scratch
+        self.rounds = rounds
         self.isos = {}
 
     def version(self):
@@ -154,12 +157,14 @@ def parse(text, guest):
 
 
 def measure(emulators, guests, directory, repeats):
+    """Rounds over all guests, the emulators in turn. The first round warms up and is not counted; a slow emulator takes part in the
+    first `rounds` counted ones only."""
     times = {e.name: {g: [] for g in guests} for e in emulators}
     work, errors = {}, {}
-    for repeat in range(repeats + 1):  # the first round warms up and is not counted
+    for repeat in range(repeats + 1):
         for guest in guests:
             for emulator in emulators:
-                if (emulator.name, guest) in errors:
+                if (emulator.name, guest) in errors or (emulator.rounds and not 0 < repeat <= emulator.rounds):
                     continue
                 try:
                     seconds, text = emulator.run(os.path.join(directory, f"bench_{guest}.elf"))
@@ -209,6 +214,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--bochs-rounds", type=int, default=2, help="of the repeats; Bochs takes minutes for each (default 2)")
     options.add_argument("--only", default="")
     options.add_argument("--no-bochs", action="store_true")
     options.add_argument("--no-qemu", action="store_true")
@@ -225,7 +231,7 @@ def main():
         if not args.no_qemu and shutil.which(Qemu.program):
             emulators.append(Qemu())
         if not args.no_bochs and shutil.which(Bochs.program):
-            emulators.append(Bochs(scratch))
+            emulators.append(Bochs(scratch, args.bochs_rounds))
         times, work, errors = measure(emulators, ["null"] + guests, os.path.join(args.build, "guests"), args.repeats)
         boots = {} if args.no_linux else linux_boot(emulators, args.build, min(args.repeats, 3))
     finally:
