@@ -5,10 +5,11 @@
 Each time is that of the whole process less the median of the guest `null` on the same emulator. Guests print their work
 and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
 
-    bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-linux] [--build DIR]
+    bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-boots] [--build DIR]
 """
 import argparse
 import datetime
+import gzip
 import json
 import math
 import os
@@ -23,7 +24,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COMPUTE = ["alu", "sieve", "crc32", "quicksort", "sha256", "interp", "strings"]
-SYSTEM = ["pagetables", "syscalls", "exceptions"]
+SYSTEM = ["pagetables", "syscalls", "exceptions", "timer"]
 SVM = ["svm_ping", "svm_ping_npt", "svm_cpuid", "svm_touch64", "svm_touch64_npt", "svm_two_asids"]
 MEMORY_MIB = 256
 TIMEOUT = 300
@@ -180,34 +181,56 @@ def measure(emulators, guests, directory, repeats):
     return times, work, errors
 
 
-def linux_boot(emulators, build, repeats):
-    """Seconds of the whole process from start to init's end, the same command line and memory for each."""
-    directory = os.path.join(build, "linux")
-    here = os.path.join(ROOT, "tests/guest")
-    kernel = subprocess.run([os.path.join(here, "fetch_kernel.sh"), directory], capture_output=True, text=True)
-    if kernel.returncode:
-        print("linux: " + kernel.stderr, file=sys.stderr)
-        return {}
-    initrd = os.path.join(directory, "bench.cpio")
-    subprocess.run([os.path.join(here, "make_initrd.sh"), os.path.join(build, "guests/init"), initrd], check=True)
-    path, cmdline = kernel.stdout.strip(), "console=ttyS0 panic=-1 rdinit=/init"
-    times = {}
-    for _ in range(repeats):
-        for emulator in emulators:
-            if emulator.name == "svmemu":
-                command = [emulator.program, "run", "--memory", f"{MEMORY_MIB}M", "--initrd", initrd, "--cmdline", cmdline, path]
-            elif emulator.name == "qemu":
-                command = [emulator.program, *emulator.options, "-kernel", path, "-initrd", initrd, "-append", cmdline]
-            else:
-                continue
-            try:
-                seconds, text = run(command)
-                if "init: RESULT: PASS" not in text:
-                    raise Failed("init did not pass")
-                times.setdefault(emulator.name, []).append(seconds)
-            except (Failed, OSError) as error:
-                print(f"{emulator.name} linux: {error}", file=sys.stderr)
-    return times
+class Boots:
+    """Whole boots of real kernels to the project's own init, which ends the run: the same command line and memory for each emulator."""
+
+    def __init__(self, build):
+        here = os.path.join(ROOT, "tests/guest")
+
+        def fetch(script, *arguments):
+            return subprocess.run([os.path.join(here, script), *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+        self.kernel = fetch("fetch_kernel.sh", os.path.join(build, "linux"))
+        self.initrd = os.path.join(build, "linux", "bench.cpio")
+        fetch("make_initrd.sh", os.path.join(build, "guests/init"), self.initrd)
+        xen = os.path.join(build, "xen")
+        os.makedirs(xen, exist_ok=True)
+        self.dom0 = fetch("fetch_boot.sh", xen, "linux-image-amd64", "vmlinuz-*")
+        self.xen = os.path.join(xen, "xen.elf")  # QEMU takes it unpacked only
+        with gzip.open(fetch("fetch_boot.sh", xen, "xen-hypervisor-4.17-amd64", "xen-4.17-amd64.gz")) as f, open(self.xen, "wb") as out:
+            shutil.copyfileobj(f, out)
+
+    def linux(self, emulator, vcpus):
+        cmdline = "console=ttyS0 panic=-1 rdinit=/init"
+        if emulator.name == "svmemu":
+            return [emulator.program, "run", "--memory", f"{MEMORY_MIB}M", "--vcpus", str(vcpus), "--initrd", self.initrd, "--cmdline", cmdline,
+                    self.kernel]
+        return [emulator.program, *emulator.options, "-smp", str(vcpus), "-kernel", self.kernel, "-initrd", self.initrd, "-append", cmdline]
+
+    def xen_dom0(self, emulator, vcpus):
+        cmdline = "no-real-mode console=com1 com1=115200,8n1,0x3f8,4 noreboot dom0_mem=512M"
+        dom0 = "console=hvc0 panic=-1 rdinit=/init"
+        if emulator.name == "svmemu":
+            return [emulator.program, "run", "--memory", "1G", "--vcpus", str(vcpus), "--no-exit-port", "--no-reboot", "--cmdline", cmdline,
+                    "--module", f"{self.dom0},{dom0}", "--module", self.initrd, self.xen]
+        return [emulator.program, "-accel", "tcg", "-cpu", "EPYC,+svm", "-m", "1024", "-display", "none", "-serial", "stdio", "-no-reboot",
+                "-smp", str(vcpus), "-kernel", self.xen, "-append", cmdline, "-initrd", f"{self.dom0} {dom0},{self.initrd}"]
+
+    def measure(self, emulators, repeats):
+        times = {}
+        for _ in range(repeats):
+            for name, command, vcpus in (("linux", self.linux, 1), ("linux, 4 vCPUs", self.linux, 4), ("xen and dom0", self.xen_dom0, 1)):
+                for emulator in emulators:
+                    if emulator.name not in ("svmemu", "qemu"):
+                        continue
+                    try:
+                        seconds, text = run(command(emulator, vcpus))
+                        if "init: RESULT: PASS" not in text:
+                            raise Failed("init did not pass")
+                        times.setdefault(name, {}).setdefault(emulator.name, []).append(seconds)
+                    except (Failed, OSError) as error:
+                        print(f"{emulator.name} {name}: {error}", file=sys.stderr)
+        return times
 
 
 def main():
@@ -219,7 +242,7 @@ def main():
     options.add_argument("--no-bochs", action="store_true")
     options.add_argument("--no-qemu", action="store_true")
     options.add_argument("--no-svmemu", action="store_true")
-    options.add_argument("--no-linux", action="store_true")
+    options.add_argument("--no-boots", action="store_true")
     options.add_argument("--output", default=None, help="JSON file; default bench/results/DATE.json, - for none")
     args = options.parse_args()
     guests = [g for g in args.only.split(",") if g] or COMPUTE + SYSTEM + SVM
@@ -233,7 +256,7 @@ def main():
         if not args.no_bochs and shutil.which(Bochs.program):
             emulators.append(Bochs(scratch, args.bochs_rounds))
         times, work, errors = measure(emulators, ["null"] + guests, os.path.join(args.build, "guests"), args.repeats)
-        boots = {} if args.no_linux else linux_boot(emulators, args.build, min(args.repeats, 3))
+        boots = {} if args.no_boots else Boots(args.build).measure(emulators, min(args.repeats, 3))
     finally:
         shutil.rmtree(scratch)
 
@@ -268,8 +291,10 @@ def main():
             if ratios:
                 print(f"{group}: svmemu is {math.exp(statistics.mean(map(math.log, ratios))):.2f} x {n} "
                       f"(geometric mean of {len(ratios)})")
-    for n, seconds in boots.items():
-        print(f"linux to init's end: {n} {statistics.median(seconds):.2f} s")
+    for name, seconds in boots.items():
+        medians = {n: statistics.median(t) for n, t in seconds.items()}
+        ratio = f", {medians['qemu'] / medians['svmemu']:.2f} x qemu" if len(medians) == 2 else ""
+        print(f"{name} to init's end: " + ", ".join(f"{n} {m:.2f} s" for n, m in medians.items()) + ratio)
 
     if args.output != "-":
         output = args.output or os.path.join(ROOT, "bench/results", datetime.date.today().isoformat() + ".json")
@@ -281,7 +306,7 @@ def main():
                        "cores": os.cpu_count(), "kernel": platform.release(), "repeats": args.repeats,
                        "versions": {e.name: e.version() for e in emulators}, "startup": start,
                        "work": {g: dict(zip(("amount", "unit", "checksum"), work[g])) for g in work},
-                       "seconds": times, "linux": boots,
+                       "seconds": times, "boots": boots,
                        "errors": {f"{e} {g}": text for (e, g), text in errors.items()}}, f, indent=1)
             f.write("\n")
         print(f"written: {output}")

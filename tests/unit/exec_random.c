@@ -376,11 +376,11 @@ static unsigned row_at_rip(struct svmemu *m)
     return n && decode_insn(b, n, cpu_mode(c), m->features, &in) == DEC_OK ? in.row : isa_row_count;
 }
 
-/* One instruction; counts its row when it completed. */
+/* One instruction; counts its row when it completed. With an event pending it may be a handler's first one instead. */
 static bool step_noting(struct svmemu *m, u64 cycles, u32 *reached, struct svmemu_stop *stop)
 {
     struct vcpu *c = m->cpu[0];
-    unsigned row = c->st.activity == ACT_RUN ? row_at_rip(m) : isa_row_count;
+    unsigned row = c->st.activity == ACT_RUN && !c->pending ? row_at_rip(m) : isa_row_count;
     u64 before = events(c), insns = c->insns;
     assert_int_equal(svmemu_run(m, 1, cycles, stop), SVMEMU_OK);
     bool completed = row < isa_row_count && events(c) == before && c->insns == insns + 1 &&
