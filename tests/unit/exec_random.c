@@ -344,7 +344,7 @@ struct ran { struct svmemu_stop stop; u64 insns, hash; bool late; /* ended by it
 
 static u64 events(const struct vcpu *c)
 {
-    u64 n = c->stat_vmexit;
+    u64 n = c->stat_vmexit + c->stat_irqs;
     for (unsigned i = 0; i < 32; i++)
         n += c->stat_exceptions[i];
     return n;
