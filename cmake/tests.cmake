@@ -114,6 +114,9 @@ if(TARGET guests AND TARGET svmemu)
     add_test(NAME guest.console COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/console.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_serial.elf ${PROJECT_BINARY_DIR}/console)
     set_tests_properties(guest.console PROPERTIES LABELS guest TIMEOUT 300)
+    add_test(NAME guest.where COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/where.sh $<TARGET_FILE:svmemu>
+        ${svmemu_guest_dir}/pc_stuck.elf ${PROJECT_BINARY_DIR}/where)
+    set_tests_properties(guest.where PROPERTIES LABELS guest TIMEOUT 120)
     add_test(NAME guest.firmware_linux COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/firmware_linux.sh $<TARGET_FILE:svmemu>
         ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/firmware)
     set_tests_properties(guest.firmware_linux PROPERTIES LABELS "guest" TIMEOUT 600 SKIP_RETURN_CODE 77 RESOURCE_LOCK "kernel;firmware")

@@ -110,6 +110,14 @@ SVMEMU_API void svmemu_hook_switch(struct svmemu *m, void (*f)(void *ctx, const 
 SVMEMU_API size_t svmemu_explain(const struct svmemu_switch *s, char *buf, size_t size);
 /**@}*/
 
+/** A #VMEXIT of the past. */
+struct svmemu_past_exit {
+    uint64_t code, info1, info2; /**< EXITCODE, EXITINFO1 and EXITINFO2 as the exit had them */
+    uint64_t rip;                /**< of the guest */
+};
+/** The last #VMEXITs of a vCPU, newest first from i = 0; false after the last that is remembered (16 at most). */
+SVMEMU_API bool svmemu_past_exit(const struct svmemu *m, unsigned vcpu, unsigned i, struct svmemu_past_exit *out);
+
 #ifdef __cplusplus
 }
 #endif

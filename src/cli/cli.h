@@ -118,6 +118,8 @@ void report_screen(struct svmemu *m, const char *path);
 enum { SYMBOL_TEXT = 128 };
 /* " <name+1Ah>", or "" if no symbol is known; in buf. */
 const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT]);
+
+/* where.c: where the machine stands; all of it is looked at without touching devices, page tables or TLBs */
 void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is printed at the end: statistics as text or JSON, and where the machine stood. */
+/* What is printed at the end: statistics as text or JSON, the screen; names of addresses. */
 #include "cli/cli.h"
 
 #include <inttypes.h>
@@ -105,18 +105,4 @@ const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL
     else if (name)
         snprintf(buf, SYMBOL_TEXT, " <%.80s>", name);
     return buf;
-}
-
-void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
-{
-    uint64_t cs = 0, cr3 = 0, fl = 0, base = 0;
-    char symbol[SYMBOL_TEXT];
-    svmemu_reg_read(m, (unsigned)s->vcpu, "cs.base", &base);
-    svmemu_reg_read(m, (unsigned)s->vcpu, "cs.sel", &cs);
-    svmemu_reg_read(m, (unsigned)s->vcpu, "cr3", &cr3);
-    svmemu_reg_read(m, (unsigned)s->vcpu, "rflags", &fl);
-    fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
-    fprintf(f, "svmemu: vCPU %d at %04" PRIx64 ":%016" PRIx64 "%s, rflags %" PRIx64 ", cr3 %" PRIx64 ", after %" PRIu64
-            " instructions, %" PRIu64 " cycles\n",
-            s->vcpu, cs, s->rip, symbol_text(m, base + s->rip, symbol), fl, cr3, s->insns, s->cycles);
 }

@@ -392,6 +392,15 @@ bool svmemu_exit_stat(const struct svmemu *m, unsigned i, uint64_t *code, const 
     return true;
 }
 
+bool svmemu_past_exit(const struct svmemu *m, unsigned vcpu, unsigned i, struct svmemu_past_exit *out)
+{
+    if (vcpu >= m->vcpus || i >= SVM_PAST || i >= m->cpu[vcpu]->stat_vmexit)
+        return false;
+    const struct svm_past *p = &m->cpu[vcpu]->svm->past[(m->cpu[vcpu]->stat_vmexit - i) % SVM_PAST];
+    *out = (struct svmemu_past_exit){ .code = p->code, .info1 = p->info1, .info2 = p->info2, .rip = p->rip };
+    return true;
+}
+
 /* ---- profiles ---- */
 const char *svmemu_profile_name(unsigned i)
 {

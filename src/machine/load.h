@@ -107,6 +107,7 @@ enum svmemu_status elf_load_image(struct loader *l, bool dry, u64 shift, struct 
 /* load_symbols.c: an ELF's symbol table, NULL: none that can be read. `e` is a libelf handle. */
 struct Elf; /* libelf.h */
 struct symbols *elf_symbols(struct Elf *e);
+struct symbols *blob_symbols(const struct blob *b);
 /* Error if e_entry lies in no segment. */
 enum svmemu_status elf_check_entry(struct loader *l, const struct elf_image *img);
 /* Page tables in the loader area that map the first 4 GiB to themselves by 2-MiB pages. */

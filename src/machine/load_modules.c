@@ -10,6 +10,15 @@ static enum svmemu_status no_room(struct loader *l, const char *path, size_t siz
                      "memory (--memory)", path, size, ull(l->low), ull(l->high));
 }
 
+/* A module may be a program with names of its own; they come after the kernel's. */
+static void keep_symbols(struct svmemu *m, const struct blob *b)
+{
+    struct symbols **end = &m->symbols;
+    while (*end)
+        end = &(*end)->next;
+    *end = blob_symbols(b);
+}
+
 static u64 page_up(u64 pa)
 {
     return (pa + PAGE_MASK) & ~(u64)PAGE_MASK;
@@ -29,6 +38,7 @@ enum svmemu_status modules_put_up(struct loader *l, struct placed *out)
             end = l->low;
         }
         s = at > end || b.size > end - at ? no_room(l, mod->path, b.size) : ram_put(l, at, b.data, b.size, mod->path);
+        keep_symbols(l->m, &b);
         free(b.data);
         out[i] = (struct placed){ .pa = at, .size = b.size };
         if (s == SVMEMU_OK)
@@ -50,6 +60,7 @@ enum svmemu_status modules_put_down(struct loader *l, u64 floor, u64 top, struct
             return s;
         u64 at = b.size < top ? (top - b.size) & ~(u64)PAGE_MASK : 0;
         s = at < floor ? no_room(l, mod->path, b.size) : ram_put(l, at, b.data, b.size, mod->path);
+        keep_symbols(l->m, &b);
         free(b.data);
         out[i] = (struct placed){ .pa = at, .size = b.size };
         if (s == SVMEMU_OK)

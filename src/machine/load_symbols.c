@@ -78,16 +78,22 @@ struct symbols *elf_symbols(Elf *e)
     }
 }
 
+struct symbols *blob_symbols(const struct blob *b)
+{
+    Elf *e = b->size >= EI_NIDENT && elf_version(EV_CURRENT) != EV_NONE ? elf_memory((char *)b->data, b->size) : NULL;
+    struct symbols *s = e && elf_kind(e) == ELF_K_ELF ? elf_symbols(e) : NULL;
+    if (e)
+        elf_end(e);
+    return s;
+}
+
 enum svmemu_status svmemu_load_symbols(struct svmemu *m, const char *path)
 {
     struct blob b;
     enum svmemu_status r = read_file(m, path, &b);
     if (r != SVMEMU_OK)
         return r;
-    Elf *e = b.size >= EI_NIDENT && elf_version(EV_CURRENT) != EV_NONE ? elf_memory((char *)b.data, b.size) : NULL;
-    struct symbols *s = e && elf_kind(e) == ELF_K_ELF ? elf_symbols(e) : NULL;
-    if (e)
-        elf_end(e);
+    struct symbols *s = blob_symbols(&b);
     free(b.data);
     if (!s)
         return machine_fail(m, SVMEMU_FORMAT, "%.200s: no ELF file with a symbol table", path);

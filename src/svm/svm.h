@@ -52,6 +52,12 @@ struct svm_avic {
 };
 
 #define SVM_NOT_CACHED (~0ull) /* no page starts here */
+/* The last #VMEXITs, for reports: number n of a vCPU (as stat_vmexit counts, from 1) is at n % SVM_PAST. */
+#define SVM_PAST 16u
+struct svm_past {
+    u64 code, info1, info2, rip;
+};
+
 struct svm_cpu {
     u64 vmcb_pa; /* of the running guest */
     u32 int_ctl; /* latched V_ fields; V_TPR is st.cr8 */
@@ -73,6 +79,7 @@ struct svm_cpu {
     u64 efer_legal, cr4_legal; /* bits the profile allows, computed at creation of the masks */
     bool masks_ready;
     u64 exits[SVM_STAT_N];
+    struct svm_past past[SVM_PAST];
     struct svm_hooks hooks;
     u32 sev_asids;            /* computed with the masks */
     struct svm_failed failed[2]; /* of the guest, by VMRUN; of the host, by #VMEXIT */

@@ -138,6 +138,7 @@ void svm_vmexit(struct vcpu *c)
     c->stat_vmexit++;
     cpu_charge_class(c, TIME_vmexit);
     s->exits[svm_stat_index(c->vx.code)]++;
+    s->past[c->stat_vmexit % SVM_PAST] = (struct svm_past){ c->vx.code, c->vx.info1, c->vx.info2, rec.rip };
     page_open(c, s->vmcb_pa, SLOT_VMCB, &p);
     page_writable(c, &p, SLOT_VMCB);
     store_exit(c, p.v);

@@ -24,13 +24,13 @@ lacks() {
 }
 
 run permissions --explain
-match '\[0\] IOIO \(7Bh\) at rip 0x[0-9a-f]+: OUT of 1 byte to port E0h; the next instruction is at 0x[0-9a-f]+'
-match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+: WRMSR of KERNEL_GS_BASE \(C0000102h\), value 0x1111'
-match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+: RDMSR of MSR 12345678h'
+match '\[0\] IOIO \(7Bh\) at rip 0x[0-9a-f]+ <[a-z0-9_.]+(\+[0-9A-F]+h)?>: OUT of 1 byte to port E0h; the next instruction is at 0x[0-9a-f]+'
+match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+ <[a-z0-9_.]+(\+[0-9A-F]+h)?>: WRMSR of KERNEL_GS_BASE \(C0000102h\), value 0x1111'
+match '\[0\] MSR \(7Ch\) at rip 0x[0-9a-f]+ <[a-z0-9_.]+(\+[0-9A-F]+h)?>: RDMSR of MSR 12345678h'
 lacks '^VMCB|VMRUN vmcb'
 
 run npt --explain --dump-vmcb=exit,end
-match '\[0\] NPF \(400h\) at rip 0x[0-9a-f]+: nested page fault: user write of guest-physical address 0x40000018, nested page not present, final address \(error code 0x100000006\)'
+match '\[0\] NPF \(400h\) at rip 0x[0-9a-f]+ <[a-z0-9_.]+(\+[0-9A-F]+h)?>: nested page fault: user write of guest-physical address 0x40000018, nested page not present, final address \(error code 0x100000006\)'
 match 'VMCB 0x[0-9a-f]+ of vCPU 0, changed since VMRUN:'
 has '    070 exitcode=400  (NPF), was 0'
 has '    078 exitinfo1=100000006, was 0'
