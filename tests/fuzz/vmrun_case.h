@@ -224,6 +224,21 @@ static inline void case_valid(struct vmrun_case *t, uint8_t *page, unsigned mode
     case_set(t, page, "idtr_limit", mode == CASE_REAL || mode == CASE_PAGED_REAL ? 0x3FF : 0);
 }
 
+/* A virtual APIC for the guest: APIC_BAR is the page that RBX points to, backing page and tables at CASE_AVIC, four entries of which one runs. */
+static inline void case_avic(struct vmrun_case *t, uint8_t *page, bool x2)
+{
+    case_set(t, page, "avic_enable", 1);
+    case_set(t, page, "x2avic_enable", x2);
+    case_set(t, page, "avic_apic_bar", CASE_VMCB);
+    case_set(t, page, "avic_backing_page", CASE_AVIC);
+    case_set(t, page, "avic_logical_table", CASE_AVIC + 0x1000);
+    case_set(t, page, "avic_physical_table", CASE_AVIC + 0x2003);
+    for (uint32_t i = 0; i < 4; i++) {
+        case_put(t->ram, CASE_AVIC + 0x1000 + 4 * i, 4, 1u << 31 | i);
+        case_put(t->ram, CASE_AVIC + 0x2000 + 8 * i, 8, (i == 0 ? 3ull << 62 : 1ull << 63) | (CASE_AVIC + (i & 1) * 0x3000) | i);
+    }
+}
+
 static inline bool case_init(struct vmrun_case *t, const char *cpu)
 {
     static const struct svmemu_mmio ops = { case_mmio_read, case_mmio_write, 0, 0 };
@@ -329,6 +344,8 @@ static inline bool case_run(struct vmrun_case *t, const uint8_t *data, size_t si
     svmemu_reset(t->m);
     case_tables(t->ram);
     memcpy(valid, t->valid[mode % CASE_MODES * 2 + (flags & 1)], sizeof(t->valid[0]));
+    if ((flags & 1) && (mode >> 3 & 3) == 3)
+        case_avic(t, valid, mode >> 5 & 1);
     /* the exits that end a guest in a readable way: HLT, SHUTDOWN, CPUID; or SHUTDOWN alone; sometimes none */
     case_set(t, valid, "icpt_misc1", flags & 2 ? 0x81040000 : (flags & 0x60) == 0x60 ? 0 : 0x80000000);
     if (flags & 0x80) /* every intercept but those of exceptions and of physical events */
@@ -379,7 +396,13 @@ static inline size_t case_piece(uint8_t *out, uint64_t r)
                                          "\xFA", "\x9C\x9D", "\x0F\x31", "\xF3\x90", "\x0F\x09", "\x0F\x01\xDC", "\x0F\x01\xDD", "\xCF",
                                          "\x0F\x22\xD8", "\x0F\x22\xE0", "\x0F\x06", "\xF3\xAA", "\xF3\x6C", "\x6E", "\x0F\x01\xDF", "\x0F\x01\xDA",
                                          "\x0F\x01\xDB", "\x0F\x01\xD8", "\x0F\x0B", "\xF7\xF0", "\x0F\x01\xF0", "\x0F\x33" };
-    const char *p = piece[r % (sizeof(piece) / sizeof(piece[0]))];
+    size_t count = sizeof(piece) / sizeof(piece[0]), at = r % (count + 3), off = at == count ? 0x300 : r >> 8 & (r >> 24 & 1 ? 0x3F0 : 0xFF0);
+    if (at >= count) { /* mov [rbx + disp32], eax, or the reverse: the virtual APIC, if there is one; first its ICR */
+        const uint8_t access[] = { at == count + 1 ? 0x8B : 0x89, 0x83, (uint8_t)off, (uint8_t)(off >> 8), 0, 0 };
+        memcpy(out, access, sizeof access);
+        return sizeof access;
+    }
+    const char *p = piece[at];
     size_t n = strlen(p);
     memcpy(out, p, n);
     return n;
