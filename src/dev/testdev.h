@@ -11,7 +11,7 @@
 #define TESTDEV_RAM_SIZE 0x10000u
 
 struct testdev_state {
-    u8 latch[4];
+    u8 latch[8]; /* E0h-E3h; as wide as the widest access that a compiler sees */
     u32 lines;                  /* levels as written */
     u8 ram[TESTDEV_RAM_SIZE];
 };
