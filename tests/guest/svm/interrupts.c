@@ -108,6 +108,32 @@ static void virtual_gates(void)
     RUN_CODE(&vm, "\x8e\xd0\x90\x90\x0f\x01\xd9"); /* mov ss, eax; nop; nop; vmmcall */
     expect("INTERRUPT_SHADOW, then MOV SS's own", vm_stack_word(&vm, 0), vm.code_va + 0x83);
 
+    /* The shadow that the guest itself is in goes to the VMCB, with instruction intercepts and with faults. */
+    vm.vmcb->vintr = V_INTR_MASKING;
+    vm.vmcb->rflags = 2;
+    vm.vmcb->rsp = vm.stack_va;
+    RUN_CODE(&vm, "\xfb\x0f\x01\xd9"); /* sti; vmmcall */
+    expect("STI; VMMCALL", vm.vmcb->interrupt_shadow & 1, 1);
+    RUN_CODE(&vm, "\xfb\x90\x0f\x01\xd9");
+    expect("STI; NOP; VMMCALL", vm.vmcb->interrupt_shadow & 1, 0);
+    vm.vmcb->rflags = 2 | RFLAGS_IF;
+    RUN_CODE(&vm, "\xfb\x0f\x01\xd9");
+    expect("STI with IF set has none", vm.vmcb->interrupt_shadow & 1, 0);
+    vm.vmcb->intercept_exceptions = 1u << 14;
+    vm.vmcb->rflags = 2;
+    vm.vmcb->rax = 0xdead000;
+    expect("STI; MOV from nowhere", RUN_CODE(&vm, "\xfb\x8b\x08\x0f\x01\xd9"), EXIT_EXCP_PF);
+    expect("in the shadow", vm.vmcb->interrupt_shadow & 1, 1);
+    vm.vmcb->intercept_exceptions = 0;
+    vm.vmcb->interrupt_shadow = 0;
+
+    /* STI; HLT: the interrupt ends the HLT. */
+    virtual_request();
+    vm.vmcb->rflags = 2;
+    RUN_CODE(&vm, "\xfb\xf4\x90\x0f\x01\xd9");
+    expect("HLT", (u64)vm_vector(&vm), VIRTUAL);
+    expect("is behind", vm_stack_word(&vm, 0), vm.code_va + 0x82);
+
     virtual_request();
     vm.vmcb->rflags = 2 | RFLAGS_IF;
     vm.vmcb->intercept_misc1 |= INTERCEPT_VINTR;

@@ -219,6 +219,49 @@ static void descriptors(void)
     leaf(gpa, 0, E_P);
 }
 
+/* ---- task switches ---- */
+
+/* A jump to another task: refused at its TSS, nothing has happened; allowed, it is the other task. */
+static void task_switch(void)
+{
+    enum { THIS = 0x28, NEXT = 0x30, TSS_CR3 = 0x1c, TSS_EIP = 0x20, TSS_EFLAGS = 0x24, TSS_SEGMENTS = 0x48, JUMP_OFFSET = 0x90 };
+    const u64 type = 0x890000000067; /* an available TSS of 32 bits, limit 67h */
+    u64 next_va = vm.data_va + PAGE_SIZE, this_va = vm.vmcb->tr.base;
+    u64 descriptors[2] = { type | 2ull << 40 | (this_va & 0xffffff) << 16 | (this_va >> 24) << 56, type | (next_va & 0xffffff) << 16 | (next_va >> 24) << 56 };
+    u32 *tss = (u32 *)(void *)second;
+
+    memcpy(vm.system + THIS, descriptors, 16);
+    memset(second, 0, 0x68);
+    tss[TSS_CR3 / 4] = (u32)vm.guest.root;
+    tss[TSS_EIP / 4] = (u32)vm.handlers_va;
+    tss[TSS_EFLAGS / 4] = 2;
+    for (unsigned i = 0; i < 6; i++) /* ES CS SS DS FS GS */
+        tss[TSS_SEGMENTS / 4 + i] = i == 1 ? 0x08 : 0x10;
+    leaf(second_gpa(), E_P, 0);
+    memcpy(vm.code + JUMP_OFFSET, "\xea\x00\x00\x00\x00\x30\x00", 7); /* ljmp 30h:0 */
+    vm.vmcb->rip = vm.code_va + JUMP_OFFSET;
+    vm.vmcb->tr = (struct vmcb_seg){ THIS, 0x8b, 0x67, this_va };
+    __asm__ volatile("vmload" : : "a"(vm.vmcb) : "memory");
+    svm_run(vm.vmcb, &vm.regs);
+    expect("TSS not there", vm.vmcb->exit_code, EXIT_NPF);
+    expect("TSS not there: a user's", vm.vmcb->exit_info1 & ~(u64)PF_W, NPF_FINAL | PF_U);
+    expect("TSS not there", vm.vmcb->exit_info2 & ~0xfffull, second_gpa());
+    expect("rIP", vm.vmcb->rip, vm.code_va + JUMP_OFFSET);
+    expect("the descriptor is not busy", vm.system[NEXT + 5], 0x89);
+    __asm__ volatile("vmsave" : : "a"(vm.vmcb) : "memory");
+    expect("TR", vm.vmcb->tr.selector, THIS);
+    leaf(second_gpa(), 0, E_P);
+    svm_run(vm.vmcb, &vm.regs);
+    expect("the other task", vm.vmcb->exit_code, EXIT_VMMCALL);
+    expect("rIP", vm.vmcb->rip, vm.handlers_va);
+    __asm__ volatile("vmsave" : : "a"(vm.vmcb) : "memory");
+    expect("TR", vm.vmcb->tr.selector, NEXT);
+    expect("busy", vm.system[NEXT + 5], 0x8b);
+    expect("no longer busy", vm.system[THIS + 5], 0x89);
+    expect("CR0.TS", vm.vmcb->cr0 >> 3 & 1, 1);
+    vm.vmcb->cr0 &= ~8ull;
+}
+
 /* ---- addresses with a meaning ---- */
 
 /* The local APIC is where the host has it. For the guest FEE00000h is an address like any other, and the APIC is wherever it is mapped. */
@@ -269,6 +312,8 @@ void guest_main(void)
             descriptors();
             if (sizeof(void *) == 8 || vm.data_va >> 32 == 0) /* RSI and RDI are 32 bits in a 32-bit host */
                 writers();
+            if (guests[i] < FMT_4)
+                task_switch();
             section_end();
         }
         section("host", format_name(host), "addresses", NULL);
