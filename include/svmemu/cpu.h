@@ -17,7 +17,8 @@ struct svmemu;
 
 /** Registers have ids from 0; svmemu_reg_name() is NULL after the last. Names: rax..r15 rip rflags cr0 cr2 cr3 cr4 cr8 dr0..dr3
  * dr6 dr7 efer cpl, and for each of es cs ss ds fs gs ldtr tr: NAME.sel NAME.base NAME.limit NAME.attr, gdtr.base gdtr.limit
- * idtr.base idtr.limit, activity gif. attr has the VMCB's form. */
+ * idtr.base idtr.limit, activity gif. attr has the VMCB's form. Writing cr0, cr3, cr4 or efer under legacy PAE paging reads the four
+ * top-level entries from memory, good ones, as MOV CR3 does; the TLB stays as it is. */
 SVMEMU_API const char *svmemu_reg_name(unsigned id);
 SVMEMU_API int svmemu_reg_find(const char *name); /**< -1: none */
 SVMEMU_API enum svmemu_status svmemu_reg_read_id(struct svmemu *m, unsigned vcpu, unsigned id, uint64_t *value);

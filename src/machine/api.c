@@ -74,6 +74,17 @@ enum svmemu_status svmemu_reg_read_id(struct svmemu *m, unsigned vcpu, unsigned 
     return SVMEMU_OK;
 }
 
+/* Legacy PAE paging keeps four entries of the top level in the processor; a written register reads them, good ones, as MOV CR3 does
+ * [APM2 5.2.3]. */
+static void reload_pointers(struct vcpu *c, size_t off)
+{
+    const struct cpu_state *s = &c->st;
+    bool paging = off == offsetof(struct cpu_state, cr0) || off == offsetof(struct cpu_state, cr3) ||
+                  off == offsetof(struct cpu_state, cr4) || off == offsetof(struct cpu_state, efer);
+    if (paging && (s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LMA) && !(c->guest && c->np))
+        mmu_load_pdptes(&c->mmu, s->cr3);
+}
+
 enum svmemu_status svmemu_reg_write_id(struct svmemu *m, unsigned vcpu, unsigned id, uint64_t value)
 {
     enum svmemu_status s = check_reg(m, vcpu, id);
@@ -95,6 +106,7 @@ enum svmemu_status svmemu_reg_write_id(struct svmemu *m, unsigned vcpu, unsigned
         lapic_set_tpr(&m->lapic[vcpu], (u8)(value << 4));
     else
         store_le((u8 *)&c->st + r->off, r->width, value);
+    reload_pointers(c, r->off);
     machine_cpu_changed(c);
     return SVMEMU_OK;
 }

@@ -99,10 +99,10 @@ static void write_vmcb(struct lab *l, uint64_t at)
         put(l, at + fields[i].at, fields[i].width, fields[i].v);
 }
 
-static void create(struct lab *l, const void *rom)
+static void create_on(struct lab *l, const char *cpu, const void *rom)
 {
     static const struct svmemu_mmio ops = { device_read, device_write, 0, 0 };
-    const struct svmemu_config cfg = { .memory = RAM, .cpu = "zen3", .ctx = l, .diag = on_diag };
+    const struct svmemu_config cfg = { .memory = RAM, .cpu = cpu, .ctx = l, .diag = on_diag };
     memset(l, 0, sizeof(*l));
     assert_int_equal(svmemu_create(&cfg, &l->m), SVMEMU_OK);
     if (rom)
@@ -119,6 +119,11 @@ static void create(struct lab *l, const void *rom)
     assert_int_equal(svmemu_mem_write(l->m, HOST, host_code, sizeof(host_code)), SVMEMU_OK);
     assert_int_equal(svmemu_mem_write(l->m, GUEST, vmmcall, sizeof(vmmcall)), SVMEMU_OK);
     write_vmcb(l, VMCB);
+}
+
+static void create(struct lab *l, const void *rom)
+{
+    create_on(l, "zen3", rom);
 }
 
 static void run(struct lab *l, uint64_t vmcb)
@@ -465,9 +470,98 @@ static void load_and_save(void **state)
     }
 }
 
+/* ---- AVIC's pages ---- */
+
+/* Backing page and both id tables at each place, met by an IPI to APIC id 1 and by reads and writes of registers. */
+static void avic_places(void **state)
+{
+    static const uint64_t places[] = { 0x20000, HOLE, ROM, DEVICE, APIC, LAST, VMCB, HSAVE, TABLES, GUEST, TOP - 0x1000 };
+    enum { PLACES = sizeof(places) / sizeof(places[0]), INCOMPLETE_IPI = 0x401, NOACCEL = 0x402 };
+    /* mov dword [FEE00310h], 1000000h; mov dword [FEE00300h], 51h; mov eax, [FEE00080h]; mov [FEE00080h], eax; mov [FEE000B0h], eax; vmmcall */
+    static const uint8_t code[] = { 0xC7, 0x05, 0x10, 0x03, 0xE0, 0xFE, 0, 0, 0, 1, 0xC7, 0x05, 0, 0x03, 0xE0, 0xFE, 0x51, 0, 0, 0,
+                                    0xA1, 0x80, 0, 0xE0, 0xFE, 0xA3, 0x80, 0, 0xE0, 0xFE, 0xA3, 0xB0, 0, 0xE0, 0xFE, 0x0F, 0x01, 0xD9 };
+    static uint8_t rom[0x1000];
+    static struct lab l;
+    unsigned seen[5] = { 0 };
+    (void)state;
+    create_on(&l, "max", rom);
+    for (unsigned i = 0; i < PLACES * PLACES; i++) {
+        uint64_t backing = places[i % PLACES], physical = places[i / PLACES], logical = places[(i + 3) % PLACES];
+        /* What the run before has left in shared pages goes. */
+        svmemu_destroy(l.m);
+        create_on(&l, "max", rom);
+        guest_code(&l, code, sizeof(code));
+        put(&l, VMCB + 0x90, 8, 1);
+        put(&l, VMCB + 0xB0, 8, TABLES);
+        put(&l, VMCB + 0x63, 1, 0x80); /* AVIC_ENABLE */
+        put(&l, VMCB + 0x98, 8, APIC);
+        put(&l, VMCB + 0xE0, 8, backing);
+        put(&l, VMCB + 0xF0, 8, logical);
+        put(&l, VMCB + 0xF8, 8, physical | 1);
+        put(&l, VMCB + 0x0C, 4, 1u << 31); /* shutdown */
+        run(&l, VMCB);
+        if (backing == HSAVE || backing == TABLES || backing == VMCB) { /* the guest may have written over its host: that host's fault */
+            assert_int_not_equal(l.stop.reason, SVMEMU_STOP_INTERNAL);
+            continue;
+        }
+        host_is_well(&l, VMCB);
+        seen[l.code == INCOMPLETE_IPI ? 0 : l.code == NOACCEL ? 1 : l.code == EXIT_VMMCALL ? 2 : l.code == EXIT_NPF ? 3 : 4]++;
+        if (physical == 0x20000 && backing == LAST) { /* zeros: no such id; the page keeps what was written */
+            assert_int_equal(l.code, INCOMPLETE_IPI);
+            assert_int_equal(get(&l, VMCB + 0x78, 8), 0x0100000000000051ull);
+            assert_int_equal(get(&l, VMCB + 0x80, 8), 0x200000001ull); /* invalid target, index 1 */
+            assert_int_equal(get(&l, LAST + 0x300, 4), 0x51);
+        }
+    }
+    svmemu_destroy(l.m);
+    assert_true(seen[0] > 0);
+    assert_int_equal(seen[4], 0);
+}
+
+/* ---- a host with legacy PAE paging ---- */
+
+/* #VMEXIT reads the host's four pointers again: what the guest has put there counts, and a bad one is a shutdown [APM2 15.6]. */
+static void pae_host(void **state)
+{
+    enum { POINTERS = 0x13000, DIRECTORY = 0x14000 };
+    /* mov dword [POINTERS + 8], value; vmmcall */
+    uint8_t guest[] = { 0xC7, 0x05, 0x08, 0x30, 0x01, 0x00, 0, 0, 0, 0, 0x0F, 0x01, 0xD9 };
+    /* vmrun eax; mov ebx, [40009000h]; cmp bl, C7h; jne hlt; mov ebx, F00Dh; hlt */
+    static const uint8_t host[] = { 0x0F, 0x01, 0xD8, 0x8B, 0x1D, 0x00, 0x90, 0x00, 0x40, 0x80, 0xFB, 0xC7, 0x75, 0x05, 0xBB, 0x0D, 0xF0, 0x00, 0x00, 0xF4 };
+    (void)state;
+    for (unsigned bad = 0; bad < 2; bad++) {
+        static struct lab l;
+        uint32_t pointer = DIRECTORY | 1 | (bad ? 2 : 0); /* W is reserved in a pointer */
+        uint64_t v = 0;
+        create(&l, NULL);
+        put(&l, POINTERS, 8, DIRECTORY | 1);
+        put(&l, DIRECTORY, 8, 0x83);
+        memcpy(guest + 6, &pointer, 4);
+        guest_code(&l, guest, sizeof(guest));
+        assert_int_equal(svmemu_set_mode(l.m, 0, 32, 0), SVMEMU_OK);
+        assert_int_equal(svmemu_msr_write(l.m, 0, 0xC0000080, 0x1000), SVMEMU_OK);
+        assert_int_equal(svmemu_reg_write(l.m, 0, "cr4", 0x20), SVMEMU_OK);
+        assert_int_equal(svmemu_reg_write(l.m, 0, "cr3", POINTERS), SVMEMU_OK);
+        assert_int_equal(svmemu_reg_write(l.m, 0, "cr0", 0x80000011), SVMEMU_OK);
+        assert_int_equal(svmemu_mem_write(l.m, HOST, host, sizeof(host)), SVMEMU_OK);
+        run(&l, VMCB);
+        assert_int_equal(l.code, EXIT_VMMCALL);
+        if (bad) {
+            assert_int_equal(l.stop.reason, SVMEMU_STOP_SHUTDOWN);
+            assert_non_null(strstr(l.diag, "vmexit.host.pdpte"));
+        } else {
+            assert_int_equal(l.stop.reason, SVMEMU_STOP_HALTED);
+            svmemu_reg_read(l.m, 0, "rbx", &v);
+            assert_int_equal(v, 0xF00D); /* 40009000h is the guest's code */
+        }
+        svmemu_destroy(l.m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(vmcb_places), cmocka_unit_test(hsave_places), cmocka_unit_test(hsave_is_vmcb),
-                                        cmocka_unit_test(map_places), cmocka_unit_test(table_places), cmocka_unit_test(load_and_save) };
+                                        cmocka_unit_test(map_places), cmocka_unit_test(table_places), cmocka_unit_test(load_and_save),
+                                        cmocka_unit_test(avic_places), cmocka_unit_test(pae_host) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
