@@ -49,6 +49,11 @@ add_test(NAME soak.exec_random COMMAND test_unit_exec_random WORKING_DIRECTORY $
 set_tests_properties(soak.exec_random PROPERTIES LABELS soak TIMEOUT 3600
     ENVIRONMENT "SVMEMU_RANDOM_INSNS=10000000;SVMEMU_RANDOM_SEED=0xAB1DE")
 
+# Ten million random device accesses, another seed.
+add_test(NAME soak.machine_random COMMAND test_unit_machine_random WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(soak.machine_random PROPERTIES LABELS "soak" TIMEOUT 3600
+    ENVIRONMENT "SVMEMU_RANDOM_ACCESSES=10000000;SVMEMU_RANDOM_SEED=0xD01CE5")
+
 # The 32-bit half of unit.isa_native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set(native_dir ${PROJECT_SOURCE_DIR}/tests/native)
