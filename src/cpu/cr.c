@@ -27,8 +27,10 @@ void cpu_update_mmu(struct vcpu *c)
     r->gmet = nested && c->nest.gmet;
     r->rogpt = nested && c->nest.rogpt;
     r->avic = nested && c->nest.avic;
-    r->avic_bar = c->nest.avic_bar;
-    r->avic_page = c->nest.avic_page;
+    if (UNLIKELY(r->avic)) {
+        r->avic_bar = c->nest.avic_bar;
+        r->avic_page = c->nest.avic_page;
+    }
     c->mmu.slow_all = c->st.dr7 & 0xFF;
     mmu_context(&c->mmu);
 }
