@@ -114,9 +114,45 @@ static void boot_processor(void **state)
     assert_int_equal(lapic_reg_read(&m->lapic[0], 0xF0), 0xFF);
 }
 
+/* What a loader's firmware leaves: xAPIC mode up to 255 processors; beyond, ids that only x2APIC mode can name, and the MADT says so. */
+static void many_processors(void **state)
+{
+    (void)state;
+    for (unsigned n = 255; n <= 300; n += 45) {
+        const struct svmemu_config cfg = { .memory = 2 << 20, .vcpus = n, .cpu = "max", .flags = SVMEMU_PC };
+        struct svmemu *m;
+        static u8 area[0x10000];
+        unsigned narrow = 0, wide = 0;
+        assert_int_equal(svmemu_create(&cfg, &m), SVMEMU_OK);
+        assert_int_equal(firmware_setup(m), SVMEMU_OK);
+        for (unsigned i = 0; i < n; i++)
+            assert_int_equal(m->lapic[i].s.base, 0xFEE00800 | (i ? 0 : 0x100) | (n > 255 ? 0x400 : 0));
+        assert_int_equal(svmemu_mem_read(m, 0xE0000, area, sizeof area), SVMEMU_OK);
+        u32 at = 0;
+        while (at < sizeof area - 8 && memcmp(area + at, "APIC", 4))
+            at += 4;
+        u32 end = at + (u32)load_le(area + at + 4, 4);
+        assert_true(end < sizeof area);
+        for (at += 44; at < end; at += area[at + 1]) {
+            if (area[at] == 0) { /* processor local APIC: 8-bit id */
+                assert_int_equal(area[at + 3], narrow);
+                narrow++;
+            } else if (area[at] == 9) { /* processor local x2APIC: 32-bit id, processor uid */
+                assert_int_equal(load_le(area + at + 4, 4), narrow + wide);
+                assert_int_equal(load_le(area + at + 12, 4), narrow + wide);
+                wide++;
+            }
+        }
+        assert_int_equal(narrow, 255);
+        assert_int_equal(wide, n - 255);
+        svmemu_destroy(m);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = { T(taken), T(held_by_gif), T(redirected), T(boot_processor) };
+    const struct CMUnitTest tests[] = { T(taken), T(held_by_gif), T(redirected), T(boot_processor),
+                                        cmocka_unit_test(many_processors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
