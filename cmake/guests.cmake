@@ -62,7 +62,7 @@ foreach(source IN LISTS svmemu_pc_sources)
 endforeach()
 
 # Guests that judge themselves. Their first lines say for which word sizes they are built (bits: 64 where nothing is said) and with
-# which options of `svmemu run` they are tested; svmemu_svm_tests lists name and options.
+# which options of `svmemu run` (run:) and on which other processors (also:) they are tested; svmemu_svm_tests lists NAME/BITS.
 file(GLOB svmemu_svm_sources CONFIGURE_DEPENDS ${svmemu_guest_tests}/*.c)
 file(GLOB svmemu_svm_lib CONFIGURE_DEPENDS ${svmemu_guest_tests}/lib/*.c)
 set(svmemu_svm_tests "")
@@ -72,11 +72,14 @@ foreach(source IN LISTS svmemu_svm_sources)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
     set(sizes 64)
     set(svmemu_options_${name} "")
+    set(svmemu_also_${name} "")
     foreach(line IN LISTS lines)
         if(line MATCHES "^/\\* bits: ([0-9 ]+) \\*/")
             string(REPLACE " " ";" sizes ${CMAKE_MATCH_1})
         elseif(line MATCHES "^/\\* run: (.+) \\*/")
             string(REPLACE " " ";" svmemu_options_${name} ${CMAKE_MATCH_1})
+        elseif(line MATCHES "^/\\* also: (.+) \\*/")
+            string(REPLACE " " ";" svmemu_also_${name} ${CMAKE_MATCH_1})
         endif()
     endforeach()
     foreach(bits IN LISTS sizes)

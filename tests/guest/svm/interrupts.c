@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* bits: 64 */
 /* run: --cpu max */
+/* also: k8 barcelona */
 /* Interrupts between host and guest: virtual ones with priority and TPR, CR8, physical ones with V_INTR_MASKING and the host's IF, their order,
  * interrupt shadows, STI before VMRUN, NMIs and what blocks them, GIF, single steps over VMRUN [APM2 15.13, 15.17, 15.21]. */
 #include "host.h"

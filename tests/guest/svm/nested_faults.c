@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* bits: 32 64 */
 /* run: --cpu max */
+/* also: barcelona */
 /* Nested paging: every host mode times every guest mode, each way in which an entry of either level can refuse an access, with the
  * error code bit by bit, and who wins when both refuse [APM2 15.25.5, 15.25.6]. */
 #include "vm.h"

@@ -7,7 +7,7 @@
 
 extern u64 boot_pml4[];
 static struct vm vm;
-enum { RFLAGS_AC = 1 << 18, FEATURE_GMET = 17, FEATURE_ROGPT = 21 };
+enum { RFLAGS_AC = 1 << 18 };
 
 static inline void host_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory"); }
 static inline void host_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* bits: 64 */
 /* run: --cpu max */
+/* also: k8 barcelona */
 /* Paged real mode (CR0.PG = 1, PE = 0): real-mode instructions on pages, their faults, what stays refused, with shadow tables of each
  * legacy format and with nested paging [APM2 15.19]. */
 #include "vm.h"
@@ -340,7 +341,7 @@ static void refused(void)
 void guest_main(void)
 {
     svm_enable();
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < (cpu_svm_feature(FEATURE_NP) ? 2 : 1); n++) {
         for (enum format f = FMT_32; f <= FMT_PAE; f++) {
             section(n ? "nested" : "shadow", format_name(f), NULL, NULL);
             set_up(f, n ? FMT_4 : FMT_NONE);

@@ -211,9 +211,9 @@ static void probe_common(struct vm *vm, const char *what, u64 rip, bool bytes)
     expect(what, v->rip, rip);
     expect(what, v->cr2, 0x77);
     expect(what, v->exit_int_info, 0);
-    if (cpu_svm_feature(3))
+    if (cpu_svm_feature(FEATURE_NRIPS))
         expect(what, v->next_rip, 0);
-    if (!cpu_svm_feature(7))
+    if (!cpu_svm_feature(FEATURE_DECODE_ASSISTS))
         return;
     expect(what, v->reserved_0d0[0], bytes ? 15 : 0);
     for (unsigned i = 0; bytes && i < 5; i++)
