@@ -384,8 +384,6 @@ static bool iret_to_v86(struct vcpu *c, u64 rsp, u64 off, u16 cs, u64 fl)
     for (unsigned i = 0; i < ARRAY_LEN(order); i++)
         if (!stack_pop_at(c, &rsp, 4, &sel[i]))
             return false;
-    if (off > 0xFFFF)
-        return cpu_raise_err(c, EXC_GP, 0);
     for (unsigned i = 0; i < ARRAY_LEN(order); i++)
         seg_load_v86(c, order[i], (u16)sel[i]);
     seg_load_v86(c, SEG_CS, cs);
@@ -393,7 +391,7 @@ static bool iret_to_v86(struct vcpu *c, u64 rsp, u64 off, u16 cs, u64 fl)
     cpu_set_rflags(c, fl);
     cpu_update_mode(c);
     c->st.gpr[RSP] = (u32)new_rsp;
-    c->next_rip = off;
+    c->next_rip = off & 0xFFFF; /* cut, not checked [APM3 IRET] */
     return true;
 }
 

@@ -192,6 +192,8 @@ static bool decode(struct cursor *c, const u64 *features)
     if ((r->limits & LIM_VEXNDD) && c->vvvv_used)
         return cur_fail(c, DEC_UD);
     dec_effective_size(c, r->limits);
+    if (c->seg_ovr >= 0) /* also where the address is no operand: MONITOR, CLZERO */
+        in->seg = (u8)c->seg_ovr;
     if (c->has_modrm && c->map != MAP_3DNOW && !dec_modrm(c, r->modrm == MRM_IGN))
         return false;
     for (unsigned i = 0; i < r->nops; i++)

@@ -172,7 +172,12 @@ SYS(emms)
         return cpu_raise(c, EXC_NM);
     if (!x87_wait(c))
         return false;
-    c->st.fpu.ftw = 0;
+    /* All registers empty and TOP 0 (as Zen 5 has it); the image is in stack order, so it turns. */
+    struct fpu_state *f = &c->st.fpu, old = *f;
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(f->st[i], old.st[(i - top(&old)) & 7], sizeof f->st[i]);
+    f->ftw = 0;
+    f->fsw &= (u16)~FSW_TOP;
     return true;
 }
 
@@ -326,8 +331,9 @@ static u64 requested(const struct vcpu *c)
     return ((u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32) & c->st.fpu.xcr0;
 }
 
-/* Components that differ from their initial state. */
-static u64 in_use(const struct vcpu *c)
+/* XINUSE: components that differ from their initial state. XSAVE and XSAVEOPT, which write MXCSR by itself, do not count it as SSE;
+ * the compacted forms and XGETBV do (so does Zen 5). */
+static u64 in_use(const struct vcpu *c, bool with_mxcsr)
 {
     const struct fpu_state *f = &c->st.fpu;
     u64 used = 0;
@@ -339,7 +345,7 @@ static u64 in_use(const struct vcpu *c)
             any |= f->st[i][k];
     if (any)
         used |= XSTATE_X87;
-    any = 0;
+    any = with_mxcsr && f->mxcsr != MXCSR_INIT;
     for (unsigned i = 0; i < xmm_count(c); i++)
         for (unsigned k = 0; k < 16; k++)
             any |= f->vec[i][k];
@@ -351,7 +357,7 @@ enum xsave_form { XS_PLAIN, XS_OPT, XS_COMPACT };
 static bool xsave(struct vcpu *c, const struct insn *in, enum xsave_form form)
 {
     u8 p[XSAVE_LEGACY] = {0}, header[XSAVE_HEADER] = {0};
-    u64 off, rfbm = requested(c), old, used = in_use(c), write;
+    u64 off, rfbm = requested(c), old, used = in_use(c, form == XS_COMPACT), write;
     if (!xsave_usable(c, in, &off) || !mem_probe_write(c, in->seg, off, XSAVE_LEGACY + XSAVE_HEADER) ||
         !mem_read(c, in->seg, off + XSAVE_LEGACY, 8, &old))
         return false;
@@ -434,3 +440,36 @@ INSN(0F, C7, NP, /5m, xsaves, M, CPL0 F:XSAVES, _, _, xsave, gen)
 SYS(xsaves) { return xsave(c, in, XS_COMPACT); }
 INSN(0F, C7, NP, /3m, xrstors, M, CPL0 F:XSAVES, _, _, xsave, gen)
 SYS(xrstors) { return xrstor(c, in, true); }
+
+/* ---- XCR0 and XINUSE ---- */
+
+INSN(0F, 01, NP, =D0, xgetbv, _, F:XSAVE, _, _, sys, gen)
+SYS(xgetbv)
+{
+    u32 n = (u32)c->st.gpr[RCX];
+    (void)in;
+    if (!(c->st.cr4 & CR4_OSXSAVE))
+        return cpu_raise(c, EXC_UD);
+    if (n > 1 || (n == 1 && !cpu_has(c, FEAT_XGETBV1)))
+        return cpu_raise_err(c, EXC_GP, 0);
+    u64 v = c->st.fpu.xcr0 & (n ? in_use(c, true) : ~0ull);
+    c->st.gpr[RAX] = (u32)v;
+    c->st.gpr[RDX] = v >> 32;
+    return true;
+}
+
+INSN(0F, 01, NP, =D1, xsetbv, _, END F:XSAVE, _, body:XSETBV, sys, gen)
+SYS(xsetbv)
+{
+    u64 v = (u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32;
+    (void)in;
+    if (!(c->st.cr4 & CR4_OSXSAVE))
+        return cpu_raise(c, EXC_UD);
+    if (cpu_icpt(c, ICPT_XSETBV)) /* before its #GP */
+        return cpu_exit(c, VMEXIT_XSETBV, 0, 0);
+    if (c->st.cpl || (u32)c->st.gpr[RCX] || !(v & 1) || (v & ~xcr0_valid(c)) || ((v & 4) && !(v & 2)))
+        return cpu_raise_err(c, EXC_GP, 0);
+    c->st.fpu.xcr0 = v;
+    cpu_update_mode(c);
+    return true;
+}

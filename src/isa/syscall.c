@@ -15,7 +15,8 @@ static struct seg flat_stack(u16 sel, unsigned dpl)
     return (struct seg){.limit = 0xFFFFFFFF, .sel = sel, .attr = (u16)(ATTR_P | ATTR_S | ATTR_G | ATTR_DB | 3 | dpl << 5)};
 }
 
-INSN(0F, 05, _, _, syscall, _, PM END F:SYSCALL, _, _, syscall, gen)
+/* Every mode: what is not long mode is entered as protected mode's legacy form. */
+INSN(0F, 05, _, _, syscall, _, END F:SYSCALL, _, _, syscall, gen)
 SYS(syscall)
 {
     (void)in;
@@ -41,13 +42,13 @@ SYS(syscall)
     return true;
 }
 
-INSN(0F, 07, _, _, sysret, _, PM END F:SYSCALL, _, _, syscall, gen)
+INSN(0F, 07, _, _, sysret, _, END F:SYSCALL, _, _, syscall, gen)
 SYS(sysret)
 {
     u16 base = (u16)(c->st.star >> 48);
     if (!(c->st.efer & EFER_SCE))
         return cpu_raise(c, EXC_UD);
-    if (c->st.cpl)
+    if (c->st.cpl || !cpu_protected(c))
         return cpu_raise_err(c, EXC_GP, 0);
     bool from64 = cpu_code64(c), to64 = from64 && in->osz == 8;
     u64 target = to64 ? c->st.gpr[RCX] : (u32)c->st.gpr[RCX];

@@ -256,39 +256,6 @@ SYS(cpuid)
     return true;
 }
 
-/* ---- XCR0 ---- */
-
-INSN(0F, 01, NP, =D0, xgetbv, _, F:XSAVE, _, _, sys, gen)
-SYS(xgetbv)
-{
-    u32 n = (u32)c->st.gpr[RCX];
-    (void)in;
-    if (!(c->st.cr4 & CR4_OSXSAVE))
-        return cpu_raise(c, EXC_UD);
-    if (n > 1 || (n == 1 && !cpu_has(c, FEAT_XGETBV1)))
-        return gp0(c);
-    /* XINUSE: x87 and SSE are reported in use, which is always allowed. */
-    c->st.gpr[RAX] = (u32)c->st.fpu.xcr0;
-    c->st.gpr[RDX] = c->st.fpu.xcr0 >> 32;
-    return true;
-}
-
-INSN(0F, 01, NP, =D1, xsetbv, _, END F:XSAVE, _, body:XSETBV, sys, gen)
-SYS(xsetbv)
-{
-    u64 v = (u32)c->st.gpr[RAX] | c->st.gpr[RDX] << 32;
-    (void)in;
-    if (!(c->st.cr4 & CR4_OSXSAVE))
-        return cpu_raise(c, EXC_UD);
-    if (cpu_icpt(c, ICPT_XSETBV)) /* before its #GP */
-        return cpu_exit(c, VMEXIT_XSETBV, 0, 0);
-    if (c->st.cpl || (u32)c->st.gpr[RCX] || !(v & 1) || (v & ~xcr0_valid(c)) || ((v & 4) && !(v & 2)))
-        return gp0(c);
-    c->st.fpu.xcr0 = v;
-    cpu_update_mode(c);
-    return true;
-}
-
 /* ---- interrupt flag, HLT ---- */
 
 /* What CLI and STI act on: IF, VIF, or #GP. */
