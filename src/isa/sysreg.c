@@ -26,7 +26,7 @@ static bool cr_number(struct vcpu *c, const struct insn *in, unsigned i, unsigne
     return c->st.cpl == 0 || gp0(c);
 }
 
-INSN(0F, 20, _, MRM, mov_from_cr, Ry Cd, F64, u:OSZAPC, body:CR_READ, cr, gen)
+INSN(0F, 20, _, MRM, mov_from_cr, Ry Cd, F64, _, body:CR_READ, cr, gen)
 SYS(mov_from_cr)
 {
     unsigned n, reg = in->op[0].reg;
@@ -46,7 +46,7 @@ SYS(mov_from_cr)
     return true;
 }
 
-INSN(0F, 22, _, MRM, mov_to_cr, Cd Ry, F64 END, u:OSZAPC, body:CR_WRITE, cr, gen)
+INSN(0F, 22, _, MRM, mov_to_cr, Cd Ry, F64 END, _, body:CR_WRITE, cr, gen)
 SYS(mov_to_cr)
 {
     unsigned n, reg = in->op[1].reg;
@@ -114,7 +114,7 @@ static bool dr_number(struct vcpu *c, const struct insn *in, unsigned i, unsigne
     return true;
 }
 
-INSN(0F, 21, _, MRM, mov_from_dr, Ry Dd, F64, u:OSZAPC, body:DR_READ, cr, gen)
+INSN(0F, 21, _, MRM, mov_from_dr, Ry Dd, F64, _, body:DR_READ, cr, gen)
 SYS(mov_from_dr)
 {
     unsigned n, reg = in->op[0].reg;
@@ -127,7 +127,7 @@ SYS(mov_from_dr)
     return true;
 }
 
-INSN(0F, 23, _, MRM, mov_to_dr, Dd Ry, F64 END, u:OSZAPC, body:DR_WRITE, cr, gen)
+INSN(0F, 23, _, MRM, mov_to_dr, Dd Ry, F64 END, _, body:DR_WRITE, cr, gen)
 SYS(mov_to_dr)
 {
     unsigned n, reg = in->op[1].reg;
