@@ -39,7 +39,7 @@ void clock_run_due(struct clock *c);                                 /* fires ev
 u64 clock_ticks_to(const struct clock *c, u64 ticks, u64 hz);        /* device periods elapsed at time `ticks` */
 u64 clock_ticks_from(const struct clock *c, u64 count, u64 hz);      /* smallest time at which `count` periods have elapsed */
 u64 clock_show(struct clock *c, u64 ticks);                          /* monotone over all vCPUs: max(shown, ticks), remembered */
-u64 clock_tsc(struct clock *c);                                      /* TSC count at clock_show(now) */
+u64 clock_tsc(struct clock *c);                                      /* TSC count at clock_show(now), each time another */
 
 /* An interrupt or signal line. */
 struct irq_line {
