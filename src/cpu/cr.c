@@ -19,17 +19,22 @@ void cpu_update_mmu(struct vcpu *c)
     r->has_1g = cpu_has(c, FEAT_PAGE1GB);
     r->asid = c->guest ? c->nest.asid : 0;
     r->nested = nested;
-    r->ncr3 = nested ? c->nest.ncr3 : 0;
-    r->hcr0 = nested ? c->nest.hcr0 : 0;
-    r->hcr4 = nested ? c->nest.hcr4 : 0;
-    r->hefer = nested ? c->nest.hefer : 0;
-    r->hpat = nested ? c->nest.hpat : 0;
-    r->gmet = nested && c->nest.gmet;
-    r->rogpt = nested && c->nest.rogpt;
-    r->avic = nested && c->nest.avic;
-    if (UNLIKELY(r->avic)) {
-        r->avic_bar = c->nest.avic_bar;
-        r->avic_page = c->nest.avic_page;
+    if (nested) {
+        r->ncr3 = c->nest.ncr3;
+        r->hcr0 = c->nest.hcr0;
+        r->hcr4 = c->nest.hcr4;
+        r->hefer = c->nest.hefer;
+        r->hpat = c->nest.hpat;
+        r->gmet = c->nest.gmet;
+        r->rogpt = c->nest.rogpt;
+        r->avic = c->nest.avic;
+        if (UNLIKELY(r->avic)) {
+            r->avic_bar = c->nest.avic_bar;
+            r->avic_page = c->nest.avic_page;
+        }
+    } else { /* of the rest these are looked at without a look at `nested` */
+        r->hcr0 = 0;
+        r->gmet = r->avic = false;
     }
     c->mmu.slow_all = c->st.dr7 & 0xFF;
     mmu_context(&c->mmu);

@@ -49,26 +49,14 @@ static void clear(struct fast_table *t)
     t->n_live = 0;
 }
 
-static inline bool same(const struct fast_table *t, const struct fast_key *k)
-{
-    return t->key.w[0] == k->w[0] && t->key.w[1] == k->w[1] && t->key.w[2] == k->w[2] && t->key.w[3] == k->w[3];
-}
-
-static inline void make_current(struct fast_pool *p, struct fast_table *t)
-{
-    p->prev = p->cur;
-    p->cur = t;
-    t->stamp = ++p->stamp;
-}
-
-static COLD void select_slow(struct fast_pool *p, const struct fast_key *k)
+COLD void fast_select_slow(struct fast_pool *p, const struct fast_key *k)
 {
     struct fast_table *old = &p->table[0];
 
     for (unsigned i = 0; i < FAST_TABLES; i++) {
         struct fast_table *t = &p->table[i];
-        if (same(t, k)) {
-            make_current(p, t);
+        if (fast_same(t, k)) {
+            fast_make_current(p, t);
             return;
         }
         if (t->stamp < old->stamp)
@@ -77,17 +65,7 @@ static COLD void select_slow(struct fast_pool *p, const struct fast_key *k)
     clear(old);
     old->key = *k;
     old->gen = p->next_gen++;
-    make_current(p, old);
-}
-
-void fast_select(struct fast_pool *p, const struct fast_key *k)
-{
-    if (p->cur && same(p->cur, k))
-        return;
-    if (p->prev && same(p->prev, k))
-        make_current(p, p->prev);
-    else
-        select_slow(p, k);
+    fast_make_current(p, old);
 }
 
 void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable)

@@ -31,8 +31,30 @@ struct fast_pool {
 
 struct fast_pool *fast_create(void);
 void fast_destroy(struct fast_pool *p);
+static inline bool fast_same(const struct fast_table *t, const struct fast_key *k)
+{
+    return !((t->key.w[0] ^ k->w[0]) | (t->key.w[1] ^ k->w[1]) | (t->key.w[2] ^ k->w[2]) | (t->key.w[3] ^ k->w[3]));
+}
+
+static inline void fast_make_current(struct fast_pool *p, struct fast_table *t)
+{
+    p->prev = p->cur;
+    p->cur = t;
+    t->stamp = ++p->stamp;
+}
+
+void fast_select_slow(struct fast_pool *p, const struct fast_key *k);
 /* Makes the context's table the current one; O(1) for the last two contexts. */
-void fast_select(struct fast_pool *p, const struct fast_key *k);
+static inline void fast_select(struct fast_pool *p, const struct fast_key *k)
+{
+    if (p->cur && fast_same(p->cur, k))
+        return;
+    if (p->prev && fast_same(p->prev, k))
+        fast_make_current(p, p->prev);
+    else
+        fast_select_slow(p, k);
+}
+
 void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable);
 void fast_clear_page(struct fast_pool *p, u32 asid, u64 lin);
 void fast_new_gen(struct fast_pool *p, u32 asid);

@@ -56,28 +56,28 @@ static void show(struct mmu *m)
     m->ctx_id = (u32)t->gen;
 }
 
-static u64 key_rest(const struct mmu *m, u16 pcid)
+/* Bits of registers keep their order: what decides in each is cut out and moved to where the others leave room. */
+static inline u64 key_rest(const struct mmu *m, u16 pcid)
 {
     const struct mmu_regs *r = &m->r;
+    u64 cr4 = r->cr4 & (CR4_BIT_PSE | CR4_BIT_PAE | CR4_BIT_LA57 | CR4_BIT_SMEP | CR4_BIT_PKE);
     u64 k = FAST_KEY_VALID | (r->asid & FAST_KEY_ASID) | (u64)pcid << 16;
 
-    k |= (u64)(r->cr0 >> 16 & 1) << 30 | (u64)(r->cr0 >> 31 & 1) << 31;
-    k |= (u64)!!(r->cr4 & CR4_BIT_PAE) << 32 | (u64)!!(r->cr4 & CR4_BIT_PSE) << 33;
-    k |= (u64)!!(r->cr4 & CR4_BIT_SMEP) << 34 | (u64)!!(r->cr4 & CR4_BIT_LA57) << 35;
-    k |= (u64)!!(r->cr4 & CR4_BIT_PKE) << 36;
-    k |= (u64)!!(r->efer & EFER_BIT_NXE) << 37 | (u64)!!(r->efer & EFER_BIT_LMA) << 38;
-    k |= (u64)r->nested << 39 | (u64)(r->nested && r->gmet) << 40 | (u64)m->slow_all << 41 | (u64)m->fast_off << 42;
+    k |= (r->efer & (EFER_BIT_LMA | EFER_BIT_NXE)) << 20; /* bits 30, 31 */
+    k |= cr4 << 32;                                      /* 36, 37, 44, 52, 54 */
+    k |= (r->cr0 & (CR0_BIT_WP | CR0_BIT_PG)) << 24;     /* 40, 55 */
+    k |= (u64)r->nested << 41 | (u64)(r->nested & r->gmet) << 42 | (u64)m->slow_all << 43 | (u64)m->fast_off << 45;
     return k;
 }
 
 /* The part of the key that a change of ring leaves alone stands in m->key_rest. */
-static u64 key_ring(const struct mmu *m)
+static inline u64 key_ring(const struct mmu *m)
 {
     bool user = m->r.cpl == 3;
-    return (u64)user << 28 | (u64)(!user && (m->r.cr4 & CR4_BIT_SMAP) && !m->r.ac) << 29 | (u64)mmu_align_checked(m) << 43;
+    return (u64)user << 28 | (u64)(!user && (m->r.cr4 & CR4_BIT_SMAP) && !m->r.ac) << 29 | (u64)mmu_align_checked(m) << 46;
 }
 
-void mmu_ring(struct mmu *m)
+static inline __attribute__((always_inline)) void select_table(struct mmu *m)
 {
     struct fast_key k;
 
@@ -89,13 +89,18 @@ void mmu_ring(struct mmu *m)
     show(m);
 }
 
+void mmu_ring(struct mmu *m)
+{
+    select_table(m);
+}
+
 void mmu_context(struct mmu *m)
 {
     u16 pcid = current_pcid(&m->r);
 
     tlb_select(m->tlb, m->r.asid, pcid);
     m->key_rest = key_rest(m, pcid);
-    mmu_ring(m);
+    select_table(m);
 }
 
 /* ---- physical memory for walks ---- */

@@ -65,10 +65,9 @@ static inline bool inj_soft(u64 inj)
 }
 
 /* Does the VMCB ask for a feature whose rules are RARE rows? Whether the processor has it is asked there. */
-static inline bool rare(const union vmcb *v)
+bool svm_check_rare(const union vmcb *v)
 {
-    return (v->np_ctl & (NP_CTL_SSS | NP_CTL_SEV | NP_CTL_SEV_ES)) || (v->int_ctl & (INT_CTL_V_NMI_ENABLE | INT_CTL_X2AVIC | INT_CTL_AVIC)) ||
-           (v->cr4 & CR4_CET) || v->s_cet;
+    return (v->np_ctl & (NP_CTL_SSS | NP_CTL_SEV | NP_CTL_SEV_ES)) || (v->int_ctl & SVM_RARE_INT_CTL) || (v->cr4 & CR4_CET) || v->s_cet;
 }
 
 static inline __attribute__((always_inline)) u64 evaluate_rare(const union vmcb *v, const struct svm_check_in *in)
@@ -101,7 +100,7 @@ static inline __attribute__((always_inline)) u64 evaluate(const union vmcb *v, c
 #include "svm/check.def"
 #undef CHECK
 #undef RARE
-    return UNLIKELY(rare(v)) ? w | evaluate_rare(v, in) : w;
+    return UNLIKELY(svm_check_rare(v)) ? w | evaluate_rare(v, in) : w;
 }
 
 u64 svm_check(const union vmcb *v, const struct svm_check_in *in)

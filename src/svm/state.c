@@ -8,8 +8,11 @@
 struct svm_cpu *svm_alloc(void)
 {
     struct svm_cpu *s = calloc(1, sizeof *s);
-    if (s)
+    if (s) {
         s->cached_pa = SVM_NOT_CACHED;
+        flags_set(&s->guest_flags.fl, 0);
+        flags_set(&s->host_flags.fl, 0);
+    }
     return s;
 }
 
@@ -25,25 +28,48 @@ void page_bounce(struct vcpu *c, struct page *p, unsigned slot)
     p->direct = false;
 }
 
+COLD void svm_learn_profile(struct vcpu *c)
+{
+    u32 sev[4];
+    cpuid_query(c, 0x8000001F, 0, sev);
+    memset(c->svm->passed_guest, 0, sizeof c->svm->passed_guest);
+    c->svm->passed_host.valid = false;
+    c->svm->has = (struct svm_profile){
+        .ready = true,
+        .nrips = cpu_has(c, FEAT_NRIPS),
+        .decode = cpu_has(c, FEAT_DECODEASSISTS),
+        .clean = cpu_has(c, FEAT_VMCBCLEAN),
+        .bus_lock = cpu_has(c, FEAT_BUSLOCKTHR),
+        .spec_ctrl = cpu_has(c, FEAT_SPECCTRLVIRT),
+        .pause_thresh = cpu_has(c, FEAT_PAUSEFILTERTHR),
+        .invlpgb_ctl = cpu_has(c, FEAT_TLBICTL),
+        /* The write traps of 010h (bit 15 and up) are those of SEV-ES guests, which no profile has. */
+        .icpt_misc2 = 0x00007FFF,
+        .icpt_misc3 = 0x1Fu | (cpu_has(c, FEAT_BUSLOCKTHR) ? BIT(ICPT_BUSLOCK & 31) : 0) |
+                      (cpu_has(c, FEAT_IDLEHLT) ? BIT(ICPT_IDLE_HLT & 31) : 0),
+        .int_ctl = (cpu_has(c, FEAT_VGIF) ? INT_CTL_V_GIF_ENABLE : 0) | (cpu_has(c, FEAT_VNMI) ? INT_CTL_V_NMI_ENABLE : 0),
+        .np_ctl = (cpu_has(c, FEAT_NP) ? NP_CTL_NP : 0) | (cpu_has(c, FEAT_GMET) ? NP_CTL_GMET : 0) |
+                  (cpu_has(c, FEAT_ROGPT) ? NP_CTL_ROGPT : 0) | NP_CTL_INVLPGB,
+        .virt_ext = (cpu_has(c, FEAT_LBRVIRT) ? VIRT_EXT_LBR : 0) | (cpu_has(c, FEAT_VMSAVEVIRT) ? VIRT_EXT_VMLOAD : 0),
+        .efer_legal = efer_valid(c) | EFER_SVME,
+        .cr4_legal = cr4_valid(c),
+        .sev_asids = sev[2],
+    };
+}
+
 void svm_check_input(struct vcpu *c, struct svm_check_in *in)
 {
-    struct svm_cpu *s = c->svm;
-    if (UNLIKELY(!s->masks_ready)) {
-        s->efer_legal = efer_valid(c) | EFER_SVME;
-        s->cr4_legal = cr4_valid(c);
-        u32 sev[4];
-        cpuid_query(c, 0x8000001F, 0, sev);
-        s->sev_asids = sev[2];
-        s->masks_ready = true;
-    }
+    const struct svm_profile *has = &c->svm->has;
+    if (UNLIKELY(!has->ready)) /* checks on demand, before any VMRUN */
+        svm_learn_profile(c);
     in->features = c->features;
     in->hcr0 = c->nest.hcr0;
     in->hcr4 = c->nest.hcr4;
     in->hefer = c->nest.hefer;
-    in->efer_legal = s->efer_legal;
-    in->cr4_legal = s->cr4_legal;
+    in->efer_legal = has->efer_legal;
+    in->cr4_legal = has->cr4_legal;
     in->maxphys = c->mmu.r.maxphys;
-    in->sev_asids = s->sev_asids;
+    in->sev_asids = has->sev_asids;
     in->st = &c->st;
     in->pdpte_bad = false;
 }

@@ -51,6 +51,29 @@ struct svm_avic {
     struct vmexit trap;          /* with PEND_XTRAP */
 };
 
+/* What the processor has, asked once. */
+struct svm_profile {
+    bool ready, nrips, decode, clean, bus_lock, spec_ctrl, pause_thresh, invlpgb_ctl;
+    u32 icpt_misc2, icpt_misc3, int_ctl; /* bits that act */
+    u64 np_ctl, virt_ext;
+    u64 efer_legal, cr4_legal;
+    u32 sev_asids; /* those of SEV guests are 1 to this */
+};
+
+/* The fields that the checks look at, as they were when a VMCB, or a host save area, passed: equal ones pass again. What RARE rows say is
+ * never remembered. */
+#define SVM_CHECKED_HOST(X) X(cs_attr) X(efer) X(cr4) X(cr3) X(cr0)
+#define SVM_CHECKED_GUEST(X)                                                                                                                \
+    SVM_CHECKED_HOST(X) X(icpt_misc2) X(asid) X(tlb_control) X(iopm_base) X(msrpm_base) X(np_ctl) X(n_cr3) X(g_pat) X(dr6) X(dr7)
+#define SVM_PASSED 8
+struct svm_passed {
+    bool valid;
+    u64 hcr0, hefer; /* the host's, for a guest */
+#define X(field) u64 field;
+    SVM_CHECKED_GUEST(X)
+#undef X
+};
+
 #define SVM_NOT_CACHED (~0ull) /* no page starts here */
 /* The last #VMEXITs, for reports: number n of a vCPU (as stat_vmexit counts, from 1) is at n % SVM_PAST. */
 #define SVM_PAST 16u
@@ -76,12 +99,15 @@ struct svm_cpu {
     struct svm_avic avic;
     bool invlpgb; /* the guest may use INVLPGB and TLBSYNC */
     u64 host_pat, host_spec_ctrl;
-    u64 efer_legal, cr4_legal; /* bits the profile allows, computed at creation of the masks */
-    bool masks_ready;
+    struct svm_kept_flags {
+        u64 arith; /* of RFLAGS */
+        struct flags fl;
+    } guest_flags, host_flags; /* as they were stored */
+    struct svm_profile has;
+    struct svm_passed passed_guest[SVM_PASSED], passed_host; /* by the VMCB's page number */
     u64 exits[SVM_STAT_N];
     struct svm_past past[SVM_PAST];
     struct svm_hooks hooks;
-    u32 sev_asids;            /* computed with the masks */
     struct svm_failed failed[2]; /* of the guest, by VMRUN; of the host, by #VMEXIT */
     u64 cached_pa;    /* of the VMCB whose copy `cache` is, or SVM_NOT_CACHED [APM2 15.15] */
     union vmcb cache; /* fields of clean groups as the processor last loaded or stored them */
@@ -167,6 +193,9 @@ struct svm_check_row {
     u16 offset; /* of the field */
     u8 width;
 };
+/* int_ctl bits that ask for RARE rows; see check.c */
+#define SVM_RARE_INT_CTL (INT_CTL_V_NMI_ENABLE | INT_CTL_X2AVIC | INT_CTL_AVIC)
+bool svm_check_rare(const union vmcb *v);
 extern const struct svm_check_row svm_checks[];
 extern const unsigned svm_check_count;
 u64 svm_check(const union vmcb *v, const struct svm_check_in *in);          /* bit n set: svm_checks[n] is violated */

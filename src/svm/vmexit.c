@@ -33,12 +33,12 @@ static void store_exit(struct vcpu *c, union vmcb *v)
     v->exitinfo1 = c->vx.info1;
     v->exitinfo2 = c->vx.info2;
     v->exitintinfo = s->delivering;
-    if (cpu_has(c, FEAT_BUSLOCKTHR))
+    if (s->has.bus_lock)
         v->bus_lock_count = s->bus_lock_count;
     v->eventinj = 0;
-    if (cpu_has(c, FEAT_NRIPS))
+    if (s->has.nrips)
         v->nrip = c->vx.nrip_valid ? c->next_rip : 0;
-    if (cpu_has(c, FEAT_DECODEASSISTS))
+    if (s->has.decode)
         v->insn_len = c->vx.bytes_valid ? (u8)fetch_bytes(c, v->insn_bytes.b) : 0;
 }
 
@@ -70,11 +70,11 @@ static inline void store_guest(struct vcpu *c, union vmcb *v)
 {
     const struct cpu_state *st = &c->st;
     store_guest_grouped(c, v);
-    v->rflags = cpu_rflags(c);
+    v->rflags = get_rflags(c, &c->svm->guest_flags);
     v->rip = st->rip;
     v->rsp = st->gpr[RSP];
     v->rax = st->gpr[RAX];
-    if (cpu_has(c, FEAT_SPECCTRLVIRT))
+    if (c->svm->has.spec_ctrl)
         v->spec_ctrl = st->spec_ctrl;
 }
 
@@ -93,12 +93,12 @@ static void load_host(struct vcpu *c, const union vmcb *h, bool np, bool lbr)
     st->dr7 = 0x400;
     if (np)
         st->pat = c->svm->host_pat;
-    if (cpu_has(c, FEAT_SPECCTRLVIRT))
+    if (c->svm->has.spec_ctrl)
         st->spec_ctrl = c->svm->host_spec_ctrl;
     if (lbr)
         load_lbr(st, h);
     c->next_rip = st->rip;
-    cpu_set_rflags(c, h->rflags & ~(u64)(FL_VM | FL_RF));
+    put_rflags(c, &c->svm->host_flags, h->rflags & ~(u64)(FL_VM | FL_RF));
     cpu_update_mode(c);
 }
 
@@ -122,23 +122,43 @@ static COLD void hook_vmexit(struct vcpu *c, const struct svm_record *part, cons
     c->svm->hooks.on_vmexit(c->svm->hooks.ctx, c, &r);
 }
 
+static COLD u64 check_host(struct vcpu *c, const union vmcb *h, bool pdptes)
+{
+    struct svm_passed *p = &c->svm->passed_host;
+    struct svm_check_in in;
+    svm_check_input(c, &in);
+    if (pdptes)
+        in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
+    u64 bad = svm_check_host(h, &in);
+    if (!bad && !(h->cr4 & CR4_CET)) {
+        *p = (struct svm_passed){
+            .valid = true,
+#define X(field) .field = h->field,
+            SVM_CHECKED_HOST(X)
+#undef X
+        };
+    }
+    return bad;
+}
+
 void svm_vmexit(struct vcpu *c)
 {
     struct svm_cpu *s = c->svm;
-    struct svm_check_in in;
     struct page p, h;
     bool np = c->np, lbr = s->virt_ext & VIRT_EXT_LBR;
-    struct svm_record rec = {.np = np,
-                             .asid = c->nest.asid,
-                             .rip = c->st.rip,
-                             .rax = c->st.gpr[RAX],
-                             .rcx = c->st.gpr[RCX],
-                             .rsp = c->st.gpr[RSP]};
+    struct svm_record rec;
+    if (UNLIKELY(s->hooks.on_vmexit != NULL)) /* while the registers are the guest's */
+        rec = (struct svm_record){.np = np,
+                                  .asid = c->nest.asid,
+                                  .rip = c->st.rip,
+                                  .rax = c->st.gpr[RAX],
+                                  .rcx = c->st.gpr[RCX],
+                                  .rsp = c->st.gpr[RSP]};
     c->st.gif = false;
     c->stat_vmexit++;
     cpu_charge_class(c, TIME_vmexit);
     s->exits[svm_stat_index(c->vx.code)]++;
-    s->past[c->stat_vmexit % SVM_PAST] = (struct svm_past){ c->vx.code, c->vx.info1, c->vx.info2, rec.rip };
+    s->past[c->stat_vmexit % SVM_PAST] = (struct svm_past){ c->vx.code, c->vx.info1, c->vx.info2, c->st.rip };
     page_open(c, s->vmcb_pa, SLOT_VMCB, &p);
     page_writable(c, &p, SLOT_VMCB);
     store_exit(c, p.v);
@@ -154,10 +174,10 @@ void svm_vmexit(struct vcpu *c)
     c->st.activity = ACT_RUN;
     c->ev.kind = EV_NONE;
     c->keep_rf = false;
-    svm_check_input(c, &in);
-    if (UNLIKELY(legacy_pae(&c->st)))
-        in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
-    u64 bad = svm_check_host(h.v, &in);
+    bool pdptes = legacy_pae(&c->st);
+    u64 bad = 0;
+    if (UNLIKELY(pdptes || !passes_as_host(&s->passed_host, h.v)))
+        bad = check_host(c, h.v, pdptes);
     if (UNLIKELY(bad)) {
         svm_explain(c, h.v, bad, true);
         c->st.activity = ACT_SHUTDOWN;

@@ -6,22 +6,13 @@
 #include "svm/avic.h"
 #include "svm/world.h"
 
-#include <stdlib.h>
-
-/* Bits of the intercept words that are active. The write traps of 010h (bit 15 and up) are those of SEV-ES guests, which no profile has. */
-#define ICPT_WORD4_ACTIVE 0x00007FFFu
-static inline u32 icpt_word5_active(const struct vcpu *c)
-{
-    return 0x1Fu | (cpu_has(c, FEAT_BUSLOCKTHR) ? BIT(ICPT_BUSLOCK & 31) : 0) | (cpu_has(c, FEAT_IDLEHLT) ? BIT(ICPT_IDLE_HLT & 31) : 0);
-}
-
 /* ---- VMRUN ---- */
 static void save_host(struct vcpu *c, bool lbr)
 {
     struct page p;
     page_open(c, c->st.vm_hsave_pa & ~(u64)PAGE_MASK, SLOT_HSAVE, &p);
     page_writable(c, &p, SLOT_HSAVE);
-    store_common(c, p.v, cpu_rflags(c) & ~(u64)FL_RF, c->next_rip);
+    store_common(c, p.v, get_rflags(c, &c->svm->host_flags) & ~(u64)FL_RF, c->next_rip);
     if (lbr)
         store_lbr(&c->st, p.v);
     page_close(c, &p, offsetof(union vmcb, es_sel), offsetof(union vmcb, spec_ctrl));
@@ -30,26 +21,27 @@ static void save_host(struct vcpu *c, bool lbr)
 static void load_control(struct vcpu *c, const union vmcb *v)
 {
     struct svm_cpu *s = c->svm;
-    bool np = (v->np_ctl & NP_CTL_NP) && cpu_has(c, FEAT_NP);
+    const struct svm_profile *has = &s->has;
+    u64 np_ctl = v->np_ctl & has->np_ctl;
+    u32 int_ctl = v->int_ctl & has->int_ctl;
     c->icpt[0] = v->icpt_cr;
     c->icpt[1] = v->icpt_dr;
     c->icpt[2] = v->icpt_exc;
     c->icpt[3] = v->icpt_misc1;
-    c->icpt[4] = v->icpt_misc2 & ICPT_WORD4_ACTIVE;
-    c->icpt[5] = v->icpt_misc3 & icpt_word5_active(c);
+    c->icpt[4] = v->icpt_misc2 & has->icpt_misc2;
+    c->icpt[5] = v->icpt_misc3 & has->icpt_misc3;
     s->iopm = v->iopm_base & ~(u64)PAGE_MASK;
     s->msrpm = v->msrpm_base & ~(u64)PAGE_MASK;
     s->int_ctl = v->int_ctl;
     s->int_vector = v->int_vector;
-    s->vgif = (v->int_ctl & INT_CTL_V_GIF_ENABLE) && cpu_has(c, FEAT_VGIF);
-    s->vnmi = (v->int_ctl & INT_CTL_V_NMI_ENABLE) && cpu_has(c, FEAT_VNMI);
-    s->virt_ext = v->virt_ext &
-                  ((cpu_has(c, FEAT_LBRVIRT) ? VIRT_EXT_LBR : 0) | (cpu_has(c, FEAT_VMSAVEVIRT) ? VIRT_EXT_VMLOAD : 0));
+    s->vgif = int_ctl & INT_CTL_V_GIF_ENABLE;
+    s->vnmi = int_ctl & INT_CTL_V_NMI_ENABLE;
+    s->virt_ext = v->virt_ext & has->virt_ext;
     s->pause_reload = s->pause_count = v->pause_count;
-    s->pause_thresh = cpu_has(c, FEAT_PAUSEFILTERTHR) ? v->pause_thresh : 0;
+    s->pause_thresh = has->pause_thresh ? v->pause_thresh : 0;
     s->pause_last = c->ticks;
     s->bus_lock_count = v->bus_lock_count;
-    s->invlpgb = !cpu_has(c, FEAT_TLBICTL) || (v->np_ctl & NP_CTL_INVLPGB);
+    s->invlpgb = !has->invlpgb_ctl || (np_ctl & NP_CTL_INVLPGB);
     s->delivering = 0;
     s->injecting = false;
     s->host_pat = c->st.pat;
@@ -57,10 +49,10 @@ static void load_control(struct vcpu *c, const union vmcb *v)
     c->tsc_guest_offset = v->tsc_offset;
     c->v_intr_masking = v->int_ctl & INT_CTL_V_INTR_MASKING;
     c->host_if = c->st.rflags & FL_IF;
-    c->np = np;
+    c->np = np_ctl & NP_CTL_NP;
     c->nest.asid = v->asid;
-    c->nest.gmet = (v->np_ctl & NP_CTL_GMET) && cpu_has(c, FEAT_GMET);
-    c->nest.rogpt = (v->np_ctl & NP_CTL_ROGPT) && cpu_has(c, FEAT_ROGPT);
+    c->nest.gmet = np_ctl & NP_CTL_GMET;
+    c->nest.rogpt = np_ctl & NP_CTL_ROGPT;
     c->nest.ncr3 = v->n_cr3;
     c->nest.hcr0 = c->st.cr0;
     c->nest.hcr4 = c->st.cr4;
@@ -99,11 +91,11 @@ static void load_guest(struct vcpu *c, const union vmcb *v)
         st->seg[SEG_CS].attr |= 8;
     if (c->np)
         st->pat = v->g_pat;
-    if (cpu_has(c, FEAT_SPECCTRLVIRT))
+    if (c->svm->has.spec_ctrl)
         st->spec_ctrl = v->spec_ctrl;
     if (c->svm->virt_ext & VIRT_EXT_LBR)
         load_lbr(st, v);
-    cpu_set_rflags(c, rflags);
+    put_rflags(c, &c->svm->guest_flags, rflags);
 }
 
 static void tlb_control(struct vcpu *c, unsigned what)
@@ -180,7 +172,7 @@ static inline void load_whole(union vmcb *d, const union vmcb *v)
 static const union vmcb *merge(struct vcpu *c, const union vmcb *v, u64 pa)
 {
     struct svm_cpu *s = c->svm;
-    u32 dirty = pa == s->cached_pa && cpu_has(c, FEAT_VMCBCLEAN) ? ~v->clean : ~0u;
+    u32 dirty = pa == s->cached_pa && s->has.clean ? ~v->clean : ~0u;
     s->cached_pa = pa;
     if (dirty == ~0u)
         load_whole(&s->cache, v);
@@ -211,13 +203,35 @@ static COLD void hook_vmrun(struct vcpu *c, const union vmcb *v)
     c->svm->hooks.on_vmrun(c->svm->hooks.ctx, c, &r);
 }
 
+static COLD u64 check_guest(struct vcpu *c, const union vmcb *v, bool pdptes)
+{
+    struct svm_passed *p = svm_passed_guest(c->svm);
+    struct svm_check_in in;
+    svm_check_input(c, &in);
+    if (pdptes)
+        in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
+    u64 bad = svm_check(v, &in);
+    if (!bad && !svm_check_rare(v)) {
+        *p = (struct svm_passed){
+            .valid = true,
+            .hcr0 = c->nest.hcr0,
+            .hefer = c->nest.hefer,
+#define X(field) .field = v->field,
+            SVM_CHECKED_GUEST(X)
+#undef X
+        };
+    }
+    return bad;
+}
+
 bool svm_vmrun(struct vcpu *c, u64 pa)
 {
     struct svm_cpu *s = c->svm;
-    struct svm_check_in in;
     struct page p;
+    if (UNLIKELY(!s->has.ready))
+        svm_learn_profile(c);
     page_open(c, pa, SLOT_VMCB, &p);
-    save_host(c, ((p.v->virt_ext | s->cache.virt_ext) & VIRT_EXT_LBR) && cpu_has(c, FEAT_LBRVIRT));
+    save_host(c, (p.v->virt_ext | s->cache.virt_ext) & s->has.virt_ext & VIRT_EXT_LBR);
     if (UNLIKELY(!p.direct))
         page_open(c, pa, SLOT_VMCB, &p); /* the host state may have landed there too */
     const union vmcb *v = merge(c, p.v, pa);
@@ -232,10 +246,10 @@ bool svm_vmrun(struct vcpu *c, u64 pa)
     c->next_rip = c->st.rip;
     cpu_update_mode(c);
     c->attn |= ATTN_MODE | ATTN_EVENT;
-    svm_check_input(c, &in);
-    if (UNLIKELY(legacy_pae(&c->st) && !c->np))
-        in.pdpte_bad = !mmu_load_pdptes(&c->mmu, c->st.cr3);
-    u64 bad = svm_check(v, &in);
+    bool pdptes = legacy_pae(&c->st) && !c->np;
+    u64 bad = 0;
+    if (UNLIKELY(pdptes || !passes_as_guest(svm_passed_guest(s), v, c->nest.hcr0, c->nest.hefer)))
+        bad = check_guest(c, v, pdptes);
     if (UNLIKELY(bad)) {
         svm_explain(c, v, bad, false);
         c->vx = (struct vmexit){.code = VMEXIT_INVALID_CODE};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The check matrix: each rule of tests/data/consistency.csv violated alone, and each two that can be at once, from a valid VMCB, on five
+/* The check matrix: each rule of tests/data/consistency.csv violated alone, on a fresh processor and after a valid VMCB, and each two that can be at once, from a valid VMCB, on five
  * processors, with exactly the explanation that the table states. Expectations come from tests/data, written from the manual; ids are
  * compared with the implementation's both ways, and the coverage is printed. unit.svm_valid shows that
  * valid VMCBs do not fail. */
@@ -219,6 +219,15 @@ static void apply_word(struct run *r, const struct word *w)
 
 static void run(struct run *r)
 {
+    if (r->t.primed && cpu_has(r->t.l->c, FEAT_LM)) { /* a valid VMCB passes first, in the same place; its host is a 64-bit one */
+        r->t.primed = false;
+        prepare(&r->t);
+        go(&r->t);
+        if (!r->t.l->exited || r->t.l->out.exitcode != VMEXIT_VMMCALL)
+            complain(r, "the valid VMCB gives exit %llx", (unsigned long long)r->t.l->out.exitcode);
+        settle(r->t.l);
+        r->t.primed = true;
+    }
     prepare(&r->t);
     for (unsigned k = 0; k < 2; k++) /* the host's mode first: it sets what the other words change */
         for (const struct line *x = r->a; x; x = x == r->a ? r->b : NULL)
@@ -427,7 +436,7 @@ static void with_features(struct run *r, const u64 *on, const u64 *off)
     run(r);
     check(r);
     c->features = shown;
-    c->svm->masks_ready = false;
+    c->svm->has.ready = false;
     settle(r->t.l);
 }
 
@@ -438,8 +447,8 @@ static void lines_alone(struct lab *l, unsigned maxphys)
         if (!meant_for(l, &lines[i], on, off))
             continue;
         for (unsigned m = 0; m < ARRAY_LEN(modes); m++)
-            if (has_mode(&lines[i], modes[m]))
-                with_features(&(struct run){.t = {.l = l, .mode = modes[m], .maxphys = maxphys}, .a = &lines[i]}, on, off);
+            for (unsigned primed = 0; primed < 2 && has_mode(&lines[i], modes[m]); primed++)
+                with_features(&(struct run){.t = {.l = l, .mode = modes[m], .maxphys = maxphys, .primed = primed}, .a = &lines[i]}, on, off);
         for (unsigned k = 0; k < nrows; k++)
             if (!strcmp(rows[k].f[ROW], lines[i].row) && (!lines[i].nids || wants(&lines[i], rows[k].f[ID]) || !strcmp(rows[k].f[ID], "-")))
                 rows[k].lines++;

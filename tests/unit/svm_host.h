@@ -30,6 +30,7 @@ struct try {
     struct lab *l;
     const char *mode; /* of the guest: see base_mode */
     unsigned maxphys;
+    bool primed; /* what passed before is not forgotten */
     u64 rax, other, ud, pf;
 };
 
@@ -106,7 +107,8 @@ static inline void go(struct try *t)
     c->st.gpr[RAX] = t->rax;
     lab_write(l, VMCB, &l->in, sizeof l->in);
     machine_cpu_changed(c);
-    c->svm->masks_ready = false;
+    if (!t->primed)
+        c->svm->has.ready = false; /* the features may be others, and what passed before is forgotten */
     c->svm->cached_pa = SVM_NOT_CACHED;
     t->other = c->svm->exits[SVM_STAT_OTHER];
     t->ud = c->stat_exceptions[EXC_UD];
