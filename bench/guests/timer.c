@@ -2,14 +2,7 @@
 /* Interrupts of the local APIC's timer, each armed by the one before, to a processor that waits in HLT. */
 #include "bench.h"
 
-struct gate {
-    u16 offset_low, selector;
-    u8 ist, type;
-    u16 offset_mid;
-    u32 offset_high, reserved;
-} __attribute__((packed));
-
-enum { APIC = 0xFEE00000, EOI = 0xB0, SVR = 0xF0, LVT_TIMER = 0x320, COUNT = 0x380, DIVIDE = 0x3E0, VECTOR = 0x40, TICKS = 100 };
+enum { APIC = 0xFEE00000, SVR = 0xF0, LVT_TIMER = 0x320, COUNT = 0x380, DIVIDE = 0x3E0, VECTOR = 0x40, TICKS = 100 };
 
 static struct gate idt[256];
 volatile u64 timer_fired;
@@ -33,15 +26,9 @@ static void apic_write(u32 reg, u32 value)
 void guest_main(void)
 {
     enum { TIMES = 100000 };
-    u64 a = (uintptr_t)on_timer;
-    struct {
-        u16 limit;
-        u64 base;
-    } __attribute__((packed)) idtr = { sizeof(idt) - 1, phys(idt) };
 
     bench_begin("timer");
-    idt[VECTOR] = (struct gate){ (u16)a, 0x08, 0, 0x8e, (u16)(a >> 16), (u32)(a >> 32), 0 };
-    __asm__ volatile("lidt %0" : : "m"(idtr));
+    idt_load(idt, VECTOR, on_timer);
     outb(0x21, 0xFF); /* the 8259s stay silent */
     outb(0xA1, 0xFF);
     apic_write(SVR, 0x1FF);

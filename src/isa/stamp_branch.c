@@ -52,29 +52,52 @@ static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xla
     GO(j->op);
 }
 
-/* Direct, to another page. A target that is not canonical faults before anything is pushed. */
-static inline u64 out_of_page(const struct vcpu *c, const struct op *op)
+/* Near transfers: what faults is left to the generic body, before anything has changed. */
+static inline const struct op *jump_near(struct vcpu *c, const struct op *op, const struct xlat *fast, u64 rip)
 {
-    return c->st.gpr[GPR_PAGE] + (u64)(i64)op[1].disp;
-}
-
-HANDLER(jmp_out)
-{
-    u64 rip = out_of_page(c, op);
     if (UNLIKELY(sext_bit(rip, 47) != rip))
         return op_generic_last(c, op, fast);
     return jump_to(c, rip, fast);
 }
 
-HANDLER(call_out)
+static inline const struct op *call_near(struct vcpu *c, const struct op *op, const struct xlat *fast, u64 rip)
 {
-    u64 lin = c->st.gpr[RSP] - 8, rip = out_of_page(c, op);
+    u64 lin = c->st.gpr[RSP] - 8;
     const struct xlat *e = xl_of(fast, lin);
     if (!hit_wr(e, lin, 8) || UNLIKELY(sext_bit(rip, 47) != rip))
         return op_generic_last(c, op, fast);
     host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
     c->st.gpr[RSP] = lin;
     return jump_to(c, rip, fast);
+}
+
+/* Direct, to another page. */
+static inline u64 out_of_page(const struct vcpu *c, const struct op *op)
+{
+    return c->st.gpr[GPR_PAGE] + (u64)(i64)op[1].disp;
+}
+
+HANDLER(jmp_out) { return jump_near(c, op, fast, out_of_page(c, op)); }
+HANDLER(call_out) { return call_near(c, op, fast, out_of_page(c, op)); }
+HANDLER(jmp_r) { return jump_near(c, op, fast, reg_rd(c, op->r0, 8)); }
+HANDLER(call_r) { return call_near(c, op, fast, reg_rd(c, op->r0, 8)); }
+
+HANDLER(jmp_m)
+{
+    u64 at = ea_of(c, op);
+    const struct xlat *e = xl_of(fast, at);
+    if (!hit_rd(e, at, 8))
+        return op_generic_last(c, op, fast);
+    return jump_near(c, op, fast, host_rd(at + e->addend, 8));
+}
+
+HANDLER(call_m)
+{
+    u64 at = ea_of(c, op);
+    const struct xlat *e = xl_of(fast, at);
+    if (!hit_rd(e, at, 8))
+        return op_generic_last(c, op, fast);
+    return call_near(c, op, fast, host_rd(at + e->addend, 8));
 }
 
 HANDLER(ret_near)
@@ -87,51 +110,6 @@ HANDLER(ret_near)
     if (UNLIKELY(sext_bit(rip, 47) != rip))
         return op_generic_last(c, op, fast);
     c->st.gpr[RSP] = lin + 8;
-    return jump_to(c, rip, fast);
-}
-
-HANDLER(jmp_r)
-{
-    u64 rip = reg_rd(c, op->r0, 8);
-    if (UNLIKELY(sext_bit(rip, 47) != rip))
-        return op_generic_last(c, op, fast);
-    return jump_to(c, rip, fast);
-}
-
-HANDLER(jmp_m)
-{
-    u64 lin = ea_of(c, op);
-    const struct xlat *e = xl_of(fast, lin);
-    if (!hit_rd(e, lin, 8))
-        return op_generic_last(c, op, fast);
-    u64 rip = host_rd(lin + e->addend, 8);
-    if (UNLIKELY(sext_bit(rip, 47) != rip))
-        return op_generic_last(c, op, fast);
-    return jump_to(c, rip, fast);
-}
-
-HANDLER(call_m)
-{
-    u64 at = ea_of(c, op), lin = c->st.gpr[RSP] - 8;
-    const struct xlat *e = xl_of(fast, lin), *t = xl_of(fast, at);
-    if (!hit_wr(e, lin, 8) || !hit_rd(t, at, 8))
-        return op_generic_last(c, op, fast);
-    u64 rip = host_rd(at + t->addend, 8);
-    if (UNLIKELY(sext_bit(rip, 47) != rip))
-        return op_generic_last(c, op, fast);
-    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
-    c->st.gpr[RSP] = lin;
-    return jump_to(c, rip, fast);
-}
-
-HANDLER(call_r)
-{
-    u64 lin = c->st.gpr[RSP] - 8, rip = reg_rd(c, op->r0, 8);
-    const struct xlat *e = xl_of(fast, lin);
-    if (!hit_wr(e, lin, 8) || UNLIKELY(sext_bit(rip, 47) != rip))
-        return op_generic_last(c, op, fast);
-    host_wr(lin + e->addend, 8, c->st.gpr[GPR_PAGE] + op->imm);
-    c->st.gpr[RSP] = lin;
     return jump_to(c, rip, fast);
 }
 
