@@ -425,11 +425,11 @@ static bool fault_agrees(int sig, u8 vec)
 static u64 undefined_flags(const struct insn *in, const struct native_case *k)
 {
     const struct isa_row *r = &isa_rows[in->row];
-    const struct operand *last = &in->op[in->nops - 1];
     if (getenv("SVMEMU_UNDEF"))
         return 0;
     if (!named(" shl shr sar rol ror rcl rcr shld shrd ", r->name))
         return r->fl_undef;
+    const struct operand *last = &in->op[in->nops - 1];
     u64 count = last->kind == OPK_CONST ? 1 : last->kind == OPK_IMM ? in->imm : k->gpr[RCX];
     count &= in->osz == 8 && in->op[0].size == 8 ? 63 : 31;
     return count == 0 ? 0 : count == 1 ? r->fl_undef & ~(u64)FL_OF : r->fl_undef;
