@@ -53,7 +53,8 @@ class Failed(Exception):
 def run(command, serial=None, stop_at_end=False):
     """Time of a process and its serial output; kills it once the guest printed its RESULT if asked to."""
     with tempfile.TemporaryFile() as out:
-        start = time.perf_counter()
+        start, end = time.perf_counter(), None
+        start_word = start
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL,
                               start_new_session=True, env={**os.environ, "TERM": "vt100"}) as process:
             if not stop_at_end:
@@ -63,15 +64,20 @@ def run(command, serial=None, stop_at_end=False):
                     process.kill()
                     raise Failed(f"no end after {TIMEOUT} s")
             else:
+                # Firmware and GRUB take seconds, by one more or less: time counts from the guest's first word.
                 while process.poll() is None:
                     if time.perf_counter() - start > TIMEOUT:
                         process.terminate()
                         raise Failed(f"no end after {TIMEOUT} s")
-                    if os.path.exists(serial) and b"RESULT:" in open(serial, "rb").read():
+                    said = open(serial, "rb").read() if os.path.exists(serial) else b""
+                    if b"BEGIN" not in said:
+                        start_word = time.perf_counter()
+                    if b"RESULT:" in said:
+                        start, end = start_word, time.perf_counter()
                         process.terminate()  # script passes it on to its child
                         break
                     time.sleep(0.005)
-        seconds = time.perf_counter() - start
+        seconds = (end or time.perf_counter()) - start
         out.seek(0)
         if serial and not os.path.exists(serial):
             raise Failed("no serial output: it did not start")
