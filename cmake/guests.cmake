@@ -93,7 +93,7 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c)
     add_custom_command(OUTPUT ${init}
         COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static
             -Wl,--build-id=none -Wl,-z,noexecstack -o ${init} ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c
-        DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c COMMENT "Guest init" VERBATIM)
+        DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c ${PROJECT_SOURCE_DIR}/tests/guest/lib/sys.h COMMENT "Guest init" VERBATIM)
     set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${init})
 endif()
 include(cmake/kvm_guest.cmake)

@@ -1,43 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The first process of the Linux boot test: a static program without a library, integer instructions only. It prints its
  * checks on the console and ends the run through the test device at port F4h, or powers off if it may not. */
-typedef unsigned long u64;
-typedef long i64;
-
-enum {
-    SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_mmap = 9, SYS_munmap = 11, SYS_ioctl = 16, SYS_pipe = 22,
-    SYS_fork = 57, SYS_exit = 60, SYS_wait4 = 61, SYS_uname = 63, SYS_mkdir = 83, SYS_mount = 165, SYS_reboot = 169,
-    SYS_ioperm = 173, SYS_sync = 162, SYS_clock_gettime = 228, SYS_getpid = 39, SYS_nanosleep = 35,
-};
+#include "../lib/sys.h"
 
 static int failures;
-
-static i64 sys(i64 n, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
-{
-    register u64 r10 __asm__("r10") = d;
-    register u64 r8 __asm__("r8") = e;
-    register u64 r9 __asm__("r9") = f;
-    i64 result;
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-static u64 length(const char *s)
-{
-    u64 n = 0;
-    while (s[n])
-        n++;
-    return n;
-}
-
-static void print(const char *s)
-{
-    sys(SYS_write, 1, (u64)s, length(s), 0, 0, 0);
-}
 
 static void check(int ok, const char *what)
 {
@@ -64,7 +30,7 @@ static void check_memory(void)
 {
     enum { SIZE = 8 << 20 };
     u64 sum = 0;
-    unsigned char *p = (unsigned char *)sys(SYS_mmap, 0, SIZE, 3, 0x22, ~0ul, 0);
+    unsigned char *p = (unsigned char *)sys6(__NR_mmap, 0, SIZE, 3, 0x22, ~0ul, 0);
 
     check((i64)p > 0, "mmap of 8 MiB");
     if ((i64)p <= 0)
@@ -74,7 +40,7 @@ static void check_memory(void)
     for (u64 i = 0; i < SIZE; i += 4096)
         sum += p[i];
     check(sum == 2048 / 256 * (255 * 128), "each page keeps what was stored");
-    check(sys(SYS_munmap, (u64)p, SIZE, 0, 0, 0, 0) == 0, "munmap");
+    check(sys6(__NR_munmap, (u64)p, SIZE, 0, 0, 0, 0) == 0, "munmap");
 }
 
 static void check_processes(void)
@@ -83,17 +49,17 @@ static void check_processes(void)
     char buffer[8] = { 0 };
     volatile int shared = 1;
 
-    check(sys(SYS_pipe, (u64)fd, 0, 0, 0, 0, 0) == 0, "pipe");
-    i64 child = sys(SYS_fork, 0, 0, 0, 0, 0, 0);
+    check(sys6(__NR_pipe, (u64)fd, 0, 0, 0, 0, 0) == 0, "pipe");
+    i64 child = sys6(__NR_fork, 0, 0, 0, 0, 0, 0);
     if (child == 0) {
         shared = 2; /* a page of its own by copy on write */
-        sys(SYS_write, (u64)fd[1], (u64) "hello", 5, 0, 0, 0);
-        sys(SYS_exit, 40 + (u64)shared, 0, 0, 0, 0, 0);
+        sys6(__NR_write, (u64)fd[1], (u64) "hello", 5, 0, 0, 0);
+        sys6(__NR_exit, 40 + (u64)shared, 0, 0, 0, 0, 0);
     }
     check(child > 0, "fork");
-    check(sys(SYS_read, (u64)fd[0], (u64)buffer, 5, 0, 0, 0) == 5 && buffer[0] == 'h' && buffer[4] == 'o',
+    check(sys6(__NR_read, (u64)fd[0], (u64)buffer, 5, 0, 0, 0) == 5 && buffer[0] == 'h' && buffer[4] == 'o',
           "the child's words came through the pipe");
-    check(sys(SYS_wait4, (u64)child, (u64)&status, 0, 0, 0, 0) == child && status == 42 << 8, "wait for the child");
+    check(sys6(__NR_wait4, (u64)child, (u64)&status, 0, 0, 0, 0) == child && status == 42 << 8, "wait for the child");
     check(shared == 1, "copy on write kept our page");
 }
 
@@ -101,9 +67,9 @@ static void check_clock(void)
 {
     i64 a[2], b[2], pause[2] = { 0, 20000000 };
 
-    check(sys(SYS_clock_gettime, 1, (u64)a, 0, 0, 0, 0) == 0, "clock_gettime");
-    check(sys(SYS_nanosleep, (u64)pause, 0, 0, 0, 0, 0) == 0, "nanosleep of 20 ms");
-    sys(SYS_clock_gettime, 1, (u64)b, 0, 0, 0, 0);
+    check(sys6(__NR_clock_gettime, 1, (u64)a, 0, 0, 0, 0) == 0, "clock_gettime");
+    check(sys6(__NR_nanosleep, (u64)pause, 0, 0, 0, 0, 0) == 0, "nanosleep of 20 ms");
+    sys6(__NR_clock_gettime, 1, (u64)b, 0, 0, 0, 0);
     i64 ns = (b[0] - a[0]) * 1000000000 + b[1] - a[1];
     check(ns >= 20000000 && ns < 2000000000, "the clock moved by at least the sleep");
 }
@@ -111,12 +77,12 @@ static void check_clock(void)
 static void finish(void)
 {
     print(failures ? "init: RESULT: FAIL\n" : "init: RESULT: PASS\n");
-    sys(SYS_ioctl, 1, 0x5409 /* TCSBRK */, 1, 0, 0, 0); /* wait until the UART has sent everything */
-    if (sys(SYS_ioperm, 0xf4, 4, 1, 0, 0, 0) == 0)
+    sys6(__NR_ioctl, 1, 0x5409 /* TCSBRK */, 1, 0, 0, 0); /* wait until the UART has sent everything */
+    if (sys6(__NR_ioperm, 0xf4, 4, 1, 0, 0, 0) == 0)
         __asm__ volatile("outl %0, %1" : : "a"(failures ? 0x11 : 0x10), "Nd"((unsigned short)0xf4));
-    sys(SYS_reboot, 0xfee1dead, 672274793, 0x4321fedc, 0, 0, 0); /* LINUX_REBOOT_CMD_POWER_OFF */
+    sys6(__NR_reboot, 0xfee1dead, 672274793, 0x4321fedc, 0, 0, 0); /* LINUX_REBOOT_CMD_POWER_OFF */
     for (;;)
-        sys(SYS_exit, 1, 0, 0, 0, 0, 0);
+        sys6(__NR_exit, 1, 0, 0, 0, 0, 0);
 }
 
 __attribute__((force_align_arg_pointer)) void _start(void)
@@ -124,8 +90,8 @@ __attribute__((force_align_arg_pointer)) void _start(void)
     char names[6 * 65];
 
     print("init: started\n");
-    check(sys(SYS_getpid, 0, 0, 0, 0, 0, 0) == 1, "this is process 1");
-    check(sys(SYS_uname, (u64)names, 0, 0, 0, 0, 0) == 0 && names[0] == 'L', "uname says Linux");
+    check(sys6(__NR_getpid, 0, 0, 0, 0, 0, 0) == 1, "this is process 1");
+    check(sys6(__NR_uname, (u64)names, 0, 0, 0, 0, 0) == 0 && names[0] == 'L', "uname says Linux");
     check_arithmetic();
     check_memory();
     check_processes();
