@@ -88,14 +88,20 @@ foreach(source IN LISTS svmemu_svm_sources)
     endforeach()
 endforeach()
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c)
-    set(init ${svmemu_guest_dir}/init)
-    add_custom_command(OUTPUT ${init}
-        COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static
-            -Wl,--build-id=none -Wl,-z,noexecstack -o ${init} ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c
-        DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/init/init.c ${PROJECT_SOURCE_DIR}/tests/guest/lib/sys.h COMMENT "Guest init" VERBATIM)
-    set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${init})
-endif()
+# svmemu_init(NAME [DEPENDS FILE...] SOURCE...): ${svmemu_guest_dir}/NAME, a first process for Linux from sources of tests/guest
+file(GLOB svmemu_init_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/*/*.h)
+function(svmemu_init name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" DEPENDS)
+    list(TRANSFORM arg_UNPARSED_ARGUMENTS PREPEND ${PROJECT_SOURCE_DIR}/tests/guest/ OUTPUT_VARIABLE sources)
+    add_custom_command(OUTPUT ${svmemu_guest_dir}/${name}
+        COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static -Wa,-I${svmemu_guest_dir}
+            -Wl,--build-id=none -Wl,-z,noexecstack -o ${svmemu_guest_dir}/${name} ${sources}
+        DEPENDS ${sources} ${svmemu_init_headers} ${arg_DEPENDS} COMMENT "Guest ${name}" VERBATIM)
+    set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${svmemu_guest_dir}/${name})
+endfunction()
+svmemu_init(init init/init.c)
+svmemu_init(smp_init smp/init.c smp/processors.c smp/memory.c smp/processes.c smp/pipes.c smp/signals.c smp/timers.c smp/clocks.c
+    smp/report.c lib/thread.c)
 include(cmake/kvm_guest.cmake)
 get_property(svmemu_guest_elfs GLOBAL PROPERTY svmemu_guest_elfs)
 add_custom_target(guests ALL DEPENDS ${svmemu_guest_elfs})

@@ -17,8 +17,4 @@ add_custom_command(OUTPUT ${kvm_image}
         ${kvm_objects}
     COMMAND objcopy -O binary ${kvm_image}.elf ${kvm_image}
     DEPENDS ${kvm_objects} ${kvm_dir}/guest.ld COMMENT "KVM's guest" VERBATIM)
-add_custom_command(OUTPUT ${svmemu_guest_dir}/kvm_init
-    COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static -Wa,-I${svmemu_guest_dir}
-        -Wl,--build-id=none -Wl,-z,noexecstack -o ${svmemu_guest_dir}/kvm_init ${kvm_dir}/init.c ${kvm_dir}/vm.c
-    DEPENDS ${kvm_dir}/init.c ${kvm_dir}/vm.c ${kvm_headers} ${kvm_image} COMMENT "KVM's init" VERBATIM)
-set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${svmemu_guest_dir}/kvm_init)
+svmemu_init(kvm_init kvm/init.c kvm/vm.c lib/thread.c DEPENDS ${kvm_image})

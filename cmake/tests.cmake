@@ -146,6 +146,10 @@ if(TARGET guests AND TARGET svmemu)
         add_test(NAME guest.linux_boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_boot.sh $<TARGET_FILE:svmemu>
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux)
         set_tests_properties(guest.linux_boot PROPERTIES LABELS "guest;slow" TIMEOUT 900 SKIP_RETURN_CODE 77 RESOURCE_LOCK kernel)
+        add_test(NAME guest.linux_smp COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/linux_smp.sh $<TARGET_FILE:svmemu>
+            ${svmemu_guest_dir}/smp_init ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/xen)
+        set_tests_properties(guest.linux_smp PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77
+            RESOURCE_LOCK "kernel;xen")
         add_test(NAME guest.memtest COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/memtest.sh $<TARGET_FILE:svmemu>
             ${PROJECT_BINARY_DIR}/memtest)
         set_tests_properties(guest.memtest PROPERTIES LABELS "guest;slow" TIMEOUT 600 SKIP_RETURN_CODE 77)
@@ -154,7 +158,7 @@ if(TARGET guests AND TARGET svmemu)
         set_tests_properties(soak.memtest PROPERTIES LABELS "guest;soak" TIMEOUT 3600 SKIP_RETURN_CODE 77)
         add_test(NAME guest.xen COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/xen.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}/init
             ${PROJECT_BINARY_DIR}/xen)
-        set_tests_properties(guest.xen PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77)
+        set_tests_properties(guest.xen PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77 RESOURCE_LOCK xen)
         if(SVMEMU_DISPATCH STREQUAL tail)
             add_test(NAME guest.small_stack COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/small_stack.sh $<TARGET_FILE:svmemu>
                 ${svmemu_guest_dir}/bench_alu.elf)
@@ -173,7 +177,7 @@ if(TARGET guests AND TARGET svmemu)
         if(SVMEMU_OFFLINE)
             set_tests_properties(guest.same PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
             set_tests_properties(guest.linux_pvh PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
-            set_tests_properties(guest.linux_boot guest.xen guest.memtest soak.memtest PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+            set_tests_properties(guest.linux_boot guest.linux_smp guest.xen guest.memtest soak.memtest PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
         endif()
     endif()
 endif()

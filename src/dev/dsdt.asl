@@ -64,6 +64,13 @@ DefinitionBlock ("", "DSDT", 2, "SVMEMU", "SVMEMUPC", 1)
                         IRQNoFlags () { 1 }
                     })
                 }
+
+                // The controller's second port. No mouse is plugged into it.
+                Device (MOU)
+                {
+                    Name (_HID, EisaId ("PNP0F13"))
+                    Name (_CRS, ResourceTemplate () { IRQNoFlags () { 12 } })
+                }
             }
         }
 

@@ -20,6 +20,17 @@ static u8 sum(const u8 *p, size_t n)
     return s;
 }
 
+/* Whether a table names a device by EISA ID: "PNP" in three letters of five bits, and the number [ACPI 19.6.36]. */
+static bool names_device(const u8 *table, const char number[2])
+{
+    const u8 id[4] = { 0x41, 0xD0, (u8)number[0], (u8)number[1] };
+
+    for (size_t i = 0; i + 4 <= load_le(table + 4, 4); i++)
+        if (memcmp(table + i, id, 4) == 0)
+            return true;
+    return false;
+}
+
 static void tables(void **state)
 {
     static const unsigned counts[] = { 1, 4, 300, 4096 };
@@ -53,6 +64,8 @@ static void tables(void **state)
         assert_int_equal(load_le(fadt + 224, 8), 0x60C);
         const u8 *dsdt = b + load_le(fadt + 140, 8) - cfg.load_spa;
         assert_int_equal(sum(dsdt, load_le(dsdt + 4, 4)), 0);
+        assert_true(names_device(dsdt, "\x03\x03") && names_device(dsdt, "\x0F\x13")); /* both ports of the keyboard controller */
+        assert_false(names_device(dsdt, "\x0F\x12"));
         assert_int_equal(load_le(fadt + 132, 8) % 64, 0);
         assert_int_equal(acpi_build(&cfg, b, n - 1, NULL), 0);
         free(b);

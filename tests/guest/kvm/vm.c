@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "vm.h"
+#include "../lib/thread.h"
 
 extern const u8 guest_image[], guest_image_end[];
 __asm__(".section .rodata\n.globl guest_image, guest_image_end\n"
@@ -7,8 +8,6 @@ __asm__(".section .rodata\n.globl guest_image, guest_image_end\n"
 
 enum {
     PROT_READ_WRITE = 3, MAP_SHARED_ = 1, MAP_PRIVATE_ANONYMOUS = 0x22, SIGUSR1_ = 10, EINTR_ = 4, EAGAIN_ = 11, STACK = 16384,
-    CLONE_FLAGS = 0x00000100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 /* VM FS FILES SIGHAND THREAD SYSVSEM */
-        | 0x00100000 | 0x00200000,                                       /* PARENT_SETTID, CHILD_CLEARTID */
 };
 
 static const char *current_name;
@@ -237,46 +236,21 @@ static void run_vcpu(struct vcpu *c)
     }
 }
 
-static void thread_main(struct vcpu *c)
+static void thread_main(void *vcpu)
 {
-    run_vcpu(c);
-    sys3(__NR_exit, 0, 0, 0);
+    run_vcpu(vcpu);
 }
-
-/* A thread by the bare system call: the new stack holds the vCPU and where to begin. */
-i64 clone_thread(u64 flags, void *stack, void *parent_tid, void *child_tid);
-void thread_start(void);
-__asm__(".text\nclone_thread: mov $56, %eax\n mov %rcx, %r10\n syscall\n test %rax, %rax\n jz thread_start\n ret\n"
-        "thread_start: xor %ebp, %ebp\n pop %rdi\n call *(%rsp)\n ud2\n");
 
 static int start_thread(struct vcpu *c)
 {
     static u64 stacks[MAX_VCPUS][STACK / 8] __attribute__((aligned(16)));
-    u64 *top = stacks[c->index] + STACK / 8 - 3;
 
-    top[0] = (u64)c;
-    top[1] = (u64)thread_main;
-    return clone_thread(CLONE_FLAGS, top, &c->thread, &c->thread) > 0;
+    return thread_start(thread_main, c, stacks[c->index] + STACK / 8, &c->thread);
 }
 
-static void on_signal(int number)
+static void on_signal(int number, void *info, void *context)
 {
-    (void)number; /* its only effect is that KVM_RUN returns */
-}
-
-void restore_signal(void);
-__asm__(".text\nrestore_signal: mov $15, %eax\n syscall\n");
-
-static int catch_signal(void)
-{
-    struct {
-        void (*handler)(int);
-        u64 flags;
-        void (*restorer)(void);
-        u64 mask;
-    } action = { on_signal, 0x04000000 /* SA_RESTORER */, restore_signal, 0 };
-
-    return sys6(__NR_rt_sigaction, SIGUSR1_, (u64)&action, 0, 8, 0, 0) == 0;
+    (void)number, (void)info, (void)context; /* its only effect is that KVM_RUN returns */
 }
 
 /* The vCPU may be asleep in KVM: a signal takes it out, and immediate_exit one that is about to enter. */
@@ -288,8 +262,7 @@ static void stop_thread(struct vcpu *c)
     if (!thread)
         return;
     sys3(__NR_tgkill, (u64)sys3(__NR_getpid, 0, 0, 0), thread, SIGUSR1_);
-    while ((thread = __atomic_load_n(&c->thread, __ATOMIC_SEQ_CST)) != 0)
-        sys6(__NR_futex, (u64)&c->thread, 0 /* FUTEX_WAIT */, thread, 0, 0, 0);
+    thread_join(&c->thread);
 }
 
 /* CPUID: what KVM can give, and a leaf of our own; the APIC's ID in leaf 1. */
@@ -378,7 +351,7 @@ int vm_run(struct vm *vm, int kvm, u32 kind, u32 vcpus, const char *name)
     vm->vcpus = vcpus;
     if (!create(vm, kvm))
         return 0;
-    if (!catch_signal())
+    if (!catch_signal(SIGUSR1_, on_signal, 0))
         complain(vm, "rt_sigaction", 0);
     for (u32 i = 1; i < vcpus; i++)
         if (!start_thread(&vm->vcpu[i]))
