@@ -85,8 +85,8 @@ struct svmemu {
     unsigned turn;              /* vCPU whose turn it is; == vcpus: the round is over */
     u64 round_start, round_end; /* ticks */
     unsigned halted;            /* vCPUs of this round that found nothing to do */
-    bool idle;                  /* the last round too was one of pending events that nobody could take */
     u64 insns;                  /* of all vCPUs */
+    u64 idle_insns;             /* insns when the last round ended with all vCPUs halted and only pending events left; ~0: it did not */
     bool running;
     bool stop_set;
     struct svmemu_stop stop;    /* what a device asked for while a vCPU ran */

@@ -72,12 +72,13 @@ static void next_round(struct svmemu *m)
         bool woken = false;
         for (unsigned i = 0; i < m->vcpus; i++)
             woken |= m->cpu[i]->st.activity == ACT_RUN || (!dead(m->cpu[i]) && m->cpu[i]->pending);
-        /* What is still pending after a round that began with it is held: a virtual interrupt with IF clear, say. */
-        if (!woken || m->idle)
+        /* What is still pending after a round that began with it and in which nobody moved is held: a virtual interrupt with IF
+         * clear, say. */
+        if (!woken || m->idle_insns == m->insns)
             ask(m, SVMEMU_STOP_HALTED, "every vCPU is halted and nothing can wake it");
-        m->idle = woken;
+        m->idle_insns = woken ? m->insns : ~0ull;
     } else {
-        m->idle = false;
+        m->idle_insns = ~0ull;
     }
     m->round_start = m->clock.now;
     u64 end = m->clock.now + (m->vcpus == 1 ? SLICE_ALONE : SLICE_SHARED);
