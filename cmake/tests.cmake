@@ -156,8 +156,8 @@ if(TARGET guests AND TARGET svmemu)
         add_test(NAME soak.memtest COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/memtest.sh $<TARGET_FILE:svmemu>
             ${PROJECT_BINARY_DIR}/memtest full)
         set_tests_properties(soak.memtest PROPERTIES LABELS "guest;soak" TIMEOUT 3600 SKIP_RETURN_CODE 77)
-        add_test(NAME guest.xen COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/xen.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}/init
-            ${PROJECT_BINARY_DIR}/xen)
+        add_test(NAME guest.xen COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/xen.sh $<TARGET_FILE:svmemu>
+            ${svmemu_guest_dir}/smp_init ${PROJECT_BINARY_DIR}/xen)
         set_tests_properties(guest.xen PROPERTIES LABELS "guest;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77 RESOURCE_LOCK xen)
         if(SVMEMU_DISPATCH STREQUAL tail)
             add_test(NAME guest.small_stack COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/small_stack.sh $<TARGET_FILE:svmemu>

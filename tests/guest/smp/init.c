@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Starts the checks and ends the machine. Arguments (behind -- on the kernel's command line): cpus=N, clock=NAME, xen. As any
- * other process than the first it neither mounts, reads the kernel's log nor powers off: so it runs on the host too. */
+/* Starts the checks and ends the machine. Arguments (behind -- on the kernel's command line): cpus=N, xen. As any other
+ * process than the first it neither mounts, reads the kernel's log nor powers off: so it runs on the host too. */
 #include "smp.h"
 #include <linux/sched.h>
 
 u32 cpus = 1;
 int as_init, under_xen;
-const char *clock = "tsc";
 static u32 failures;
 
 static union stack {
@@ -212,8 +211,6 @@ static void take_arguments(int argc, char **argv)
 
         if (begins(argv[i], "cpus="))
             cpus = (u32)number_at(&number);
-        else if (begins(argv[i], "clock="))
-            clock = argv[i] + 6;
         else if (begins(argv[i], "xen"))
             under_xen = 1;
     }

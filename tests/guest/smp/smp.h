@@ -22,10 +22,9 @@ struct worker {
     u64 value; /* what a body leaves for the main thread */
 };
 
-extern u32 cpus;          /* that the machine has */
-extern int as_init;         /* the first process, with the machine to itself */
-extern int under_xen;     /* as a PV guest: the clock and the interrupts are Xen's */
-extern const char *clock; /* the clock source that Linux should have chosen */
+extern u32 cpus;      /* that the machine has */
+extern int as_init;   /* the first process, with the machine to itself */
+extern int under_xen; /* as a PV guest: the timers and the interrupts are Xen's */
 
 /* Prints one check. Those that need a second CPU are left out on one. */
 void check(int ok, const char *what);
