@@ -95,8 +95,11 @@ class Svmemu:
     def version(self):
         return subprocess.run([self.program, "version"], capture_output=True, text=True).stdout.strip()
 
+    def command(self, elf):
+        return [self.program, "run", "--memory", f"{MEMORY_MIB}M", elf]
+
     def run(self, elf):
-        return run([self.program, "run", "--memory", f"{MEMORY_MIB}M", elf])
+        return run(self.command(elf))
 
 
 class Qemu:
@@ -109,8 +112,11 @@ class Qemu:
     def version(self):
         return subprocess.run([self.program, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
 
+    def command(self, elf):
+        return [self.program, *self.options, "-kernel", elf]
+
     def run(self, elf):
-        return run([self.program, *self.options, "-kernel", elf])
+        return run(self.command(elf))
 
 
 class Bochs:
@@ -156,6 +162,19 @@ class Bochs:
                    stop_at_end=True)
 
 
+def first_character(command):
+    """From the start of the process to the guest's first character: loading, building the machine, the guest's own first steps."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
+        said = process.stdout.read(1)
+        seconds = time.perf_counter() - start
+        while process.stdout.read(4096):
+            pass
+    if not said:
+        raise Failed("no output")
+    return seconds
+
+
 def parse(text, guest):
     found = re.search(r"^END (\S+) (\d+) (\S+) ([0-9a-f]+)$", text, re.M)
     if not found or "RESULT: PASS" not in text:
@@ -185,6 +204,16 @@ def measure(emulators, guests, directory, repeats):
                 if repeat:
                     times[emulator.name][guest].append(seconds)
     return times, work, errors
+
+
+def measure_first(emulators, directory, repeats):
+    """Process start to the first character of the guest `null`; the minimum, since all that disturbs it makes it longer."""
+    null = os.path.join(directory, "bench_null.elf")
+    first = {}
+    for emulator in emulators:
+        if hasattr(emulator, "command"):
+            first[emulator.name] = min(first_character(emulator.command(null)) for _ in range(4 * repeats))
+    return first
 
 
 class Boots:
@@ -262,6 +291,7 @@ def main():
         if not args.no_bochs and shutil.which(Bochs.program):
             emulators.append(Bochs(scratch, args.bochs_rounds))
         times, work, errors = measure(emulators, ["null"] + guests, os.path.join(args.build, "guests"), args.repeats)
+        first = measure_first(emulators, os.path.join(args.build, "guests"), args.repeats)
         boots = {} if args.no_boots else Boots(args.build).measure(emulators, min(args.repeats, 3))
     finally:
         shutil.rmtree(scratch)
@@ -269,7 +299,8 @@ def main():
     names = [e.name for e in emulators]
     start = {n: statistics.median(times[n]["null"]) if times[n]["null"] else math.nan for n in names}
     net = {n: {g: statistics.median(times[n][g]) - start[n] for g in guests if times[n][g]} for n in names}
-    print("start-up (s): " + ", ".join(f"{n} {start[n]:.3f}" for n in names))
+    print("start-up, process start to the guest's first character (ms): " + ", ".join(f"{n} {s * 1e3:.1f}" for n, s in first.items()))
+    print("whole run of `null` (s): " + ", ".join(f"{n} {start[n]:.3f}" for n in names))
     print(f"{'guest':<18}{'unit':>12}" + "".join(f"{n + ' /s':>14}{'spread':>8}" for n in names) +
           "".join(f"{'x ' + n:>10}" for n in names if n != "svmemu"))
     for guest in guests:
@@ -310,7 +341,7 @@ def main():
         with open(output, "w") as f:
             json.dump({"date": datetime.datetime.now().isoformat(timespec="seconds"), "commit": commit, "cpu": cpu,
                        "cores": os.cpu_count(), "kernel": platform.release(), "repeats": args.repeats,
-                       "versions": {e.name: e.version() for e in emulators}, "startup": start,
+                       "versions": {e.name: e.version() for e in emulators}, "startup": start, "first_character": first,
                        "work": {g: dict(zip(("amount", "unit", "checksum"), work[g])) for g in work},
                        "seconds": times, "boots": boots,
                        "errors": {f"{e} {g}": text for (e, g), text in errors.items()}}, f, indent=1)

@@ -83,7 +83,7 @@ foreach(kind STATIC SHARED)
     add_library(${target} ${kind} ${svmemu_objects})
     target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-    target_link_options(${target} PRIVATE ${svmemu_sanitize_flags})
+    target_link_options(${target} PRIVATE ${svmemu_sanitize_flags} ${svmemu_link_flags})
     set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C OUTPUT_NAME svmemu VERSION ${PROJECT_VERSION}
         SOVERSION ${PROJECT_VERSION_MAJOR})
     foreach(dep IN LISTS svmemu_deps)

@@ -36,9 +36,10 @@ static void show(struct ports *p, u32 i)
         p->map[at] = (u16)(i + 1);
 }
 
-static void rebuild(struct ports *p)
+/* The range before others, or one that is gone, covers what is shown again only. */
+static void rebuild(struct ports *p, const struct port_range *changed)
 {
-    memset(p->map, 0, sizeof(p->map));
+    memset(p->map + changed->first, 0, changed->count * sizeof(p->map[0]));
     for (u32 i = 0; i < p->n; i++)
         show(p, i);
 }
@@ -69,19 +70,19 @@ bool ports_add_under(struct ports *p, u16 first, unsigned count, const struct mm
 {
     if (!add_at(p, 0, first, count, ops, ctx))
         return false;
-    rebuild(p);
+    rebuild(p, &p->range[0]);
     return true;
 }
 
 bool ports_remove(struct ports *p, u16 first, const struct mmio_ops *ops, void *ctx)
 {
     for (u32 i = p->n; i-- > 0;) {
-        const struct port_range *r = &p->range[i];
-        if (r->first != first || r->ops != ops || r->ctx != ctx)
+        struct port_range r = p->range[i];
+        if (r.first != first || r.ops != ops || r.ctx != ctx)
             continue;
         p->n--;
-        memmove(p->range + i, p->range + i + 1, (p->n - i) * sizeof(*r));
-        rebuild(p);
+        memmove(p->range + i, p->range + i + 1, (p->n - i) * sizeof(r));
+        rebuild(p, &r);
         return true;
     }
     return false;

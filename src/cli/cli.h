@@ -107,7 +107,7 @@ void watch_stop(struct watch *w);
 
 /* trace.c */
 struct tracer;
-struct tracer *tracer_create(struct svmemu *m);
+struct tracer *tracer_create(struct svmemu *m); /* NULL: there is no disassembler; it has been said why */
 void tracer_destroy(struct tracer *t);
 /* Steps once and prints the instruction and what it changed. */
 enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);

@@ -215,7 +215,6 @@ int run_guest(struct options *o)
     if (o->trace)
         s.tracer = tracer_create(s.m);
     if (o->trace && !s.tracer) {
-        fputs("svmemu: the disassembler cannot be opened\n", stderr);
         status = EXIT_INTERNAL;
     } else if (!open_serials(&s)) {
         status = EXIT_USAGE;

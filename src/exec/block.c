@@ -127,8 +127,6 @@ bool exec_add_vcpu(struct exec *e, struct vcpu *c)
     c->exec->e = e;
     c->fold = exec_fold;
     c->cost = timing_table();
-    for (unsigned i = 0; i < ARRAY_LEN(c->exec->jump); i++)
-        c->exec->jump[i].key = ~0ull;
     e->vcpu[e->nvcpu++] = c;
     return true;
 }
@@ -172,10 +170,11 @@ u32 exec_mode_key(const struct vcpu *c)
     return k;
 }
 
+/* Blocks of a page stay near each other: code that runs once would touch a host page for each block otherwise. */
 static u32 hash_of(u32 bpn, unsigned off, u32 mode)
 {
-    u64 h = ((u64)bpn << 12 | off) * 0x9E3779B97F4A7C15ull ^ (u64)mode * 0xD6E8FEB86659FD93ull;
-    return h >> (64 - HASH_BITS);
+    u64 h = (u64)bpn * 0x9E3779B97F4A7C15ull ^ (u64)mode * 0xD6E8FEB86659FD93ull;
+    return (u32)((h >> (64 - HASH_BITS)) + off) & ((1u << HASH_BITS) - 1);
 }
 
 unsigned lower_generic(const struct insn *in, struct op *out, bool last)
@@ -244,8 +243,7 @@ void exec_flush(struct exec *e)
     for (unsigned i = 0; i < e->nvcpu; i++) {
         struct vcpu *c = e->vcpu[i];
         c->attn |= ATTN_CODE;
-        for (unsigned k = 0; k < ARRAY_LEN(c->exec->jump); k++)
-            c->exec->jump[k].key = ~0ull;
+        memset(c->exec->jump, 0, sizeof c->exec->jump);
     }
 }
 

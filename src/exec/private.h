@@ -54,7 +54,7 @@ struct block {
 
 struct jump_entry {
     u64 rip;
-    u64 key;            /* jump_key(): context, its generation and mode */
+    u64 key;            /* jump_key(): context, its generation and mode; 0: none */
     const struct op *op;
     i64 charge;         /* of the block */
     u64 page;           /* RIP of byte 0 of its page */

@@ -65,10 +65,16 @@ static const struct {
 u16 *lower_classes(void)
 {
     u16 *t = calloc(isa_row_count, sizeof *t);
-    for (unsigned r = 0; t && r < isa_row_count; r++)
+    for (unsigned r = 0; t && r < isa_row_count; r++) {
+        const char *name = isa_rows[r].name;
+        if (r && !strcmp(name, isa_rows[r - 1].name)) { /* rows of a mnemonic stand together */
+            t[r] = t[r - 1];
+            continue;
+        }
         for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-            if (!strcmp(isa_rows[r].name, names[i].name))
+            if (name[0] == names[i].name[0] && !strcmp(name, names[i].name))
                 t[r] = names[i].cls;
+    }
     return t;
 }
 

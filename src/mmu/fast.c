@@ -24,7 +24,6 @@ struct fast_pool *fast_create(void)
         return NULL;
     }
     p->table = t;
-    p->next_gen = 1;
     return p;
 }
 
@@ -34,6 +33,14 @@ void fast_destroy(struct fast_pool *p)
         return;
     munmap(p->table, POOL_BYTES);
     free(p);
+}
+
+/* Its low half, the context's identity, is never 0, so that zeros in a jump cache belong to no context. */
+static u64 new_gen(struct fast_pool *p)
+{
+    if (!(u32)++p->last_gen)
+        p->last_gen++;
+    return p->last_gen;
 }
 
 static void clear(struct fast_table *t)
@@ -64,7 +71,7 @@ COLD void fast_select_slow(struct fast_pool *p, const struct fast_key *k)
     }
     clear(old);
     old->key = *k;
-    old->gen = p->next_gen++;
+    old->gen = new_gen(p);
     fast_make_current(p, old);
 }
 
@@ -105,7 +112,7 @@ void fast_new_gen(struct fast_pool *p, u32 asid)
 {
     for (unsigned i = 0; i < FAST_TABLES; i++) {
         if (of_asid(&p->table[i], asid))
-            p->table[i].gen = p->next_gen++;
+            p->table[i].gen = new_gen(p);
     }
 }
 
@@ -114,7 +121,7 @@ static void retire(struct fast_pool *p, struct fast_table *t)
 {
     if (t == p->cur) {
         clear(t);
-        t->gen = p->next_gen++;
+        t->gen = new_gen(p);
     } else {
         t->key.w[0] = 0;
         t->stamp = 0;

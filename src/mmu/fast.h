@@ -26,7 +26,7 @@ struct fast_table {
 struct fast_pool {
     struct fast_table *table; /* FAST_TABLES */
     struct fast_table *cur, *prev;
-    u64 stamp, next_gen;
+    u64 stamp, last_gen;
 };
 
 struct fast_pool *fast_create(void);

@@ -53,6 +53,14 @@ run module 6 --max-insns 300000 --module "$guest" stripped.elf
 has module.err '<inner\+Ch>'
 run trace 6 --max-insns 30 --trace "$guest"
 has trace.out '<_start\+'
+# The disassembler is loaded when it is asked for: one that is no library is named, and a run without it does not mind.
+mkdir broken
+for major in 3 4 5 6; do
+    : >broken/libcapstone.so.$major
+done
+LD_LIBRARY_PATH=$PWD/broken run notrace 14 --max-insns 30 --trace "$guest"
+has notrace.err 'Capstone.* cannot be loaded: .*libcapstone'
+LD_LIBRARY_PATH=$PWD/broken run nocapstone 6 --max-insns 30 "$guest"
 run exits 6 --max-insns 300000 --trace-exits "$guest"
 has exits.err '^\[0\] .*VMMCALL.*<nested_guest>'
 run none 2 --symbols /nonexistent "$guest"
