@@ -17,9 +17,10 @@ if(SVMEMU_SANITIZE)
     set(svmemu_isagen_env ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0)
 endif()
 add_custom_command(OUTPUT ${svmemu_gen}
-    COMMAND ${svmemu_isagen_env} $<TARGET_FILE:isagen> ${PROJECT_BINARY_DIR} ${svmemu_isa_sources}
+    COMMAND ${svmemu_isagen_env} $<TARGET_PROPERTY:isagen,CROSSCOMPILING_EMULATOR> $<TARGET_FILE:isagen> ${PROJECT_BINARY_DIR}
+        ${svmemu_isa_sources}
     DEPENDS isagen ${svmemu_isa_sources}
-    COMMENT "Generating the instruction tables" VERBATIM)
+    COMMENT "Generating the instruction tables" COMMAND_EXPAND_LISTS VERBATIM)
 # The DSDT: iasl makes a C array of it.
 find_program(SVMEMU_IASL iasl REQUIRED)
 add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/gen/dsdt.inc

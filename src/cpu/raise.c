@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Recording of events: what an instruction body leaves behind when it returns false. */
 #include "cpu/vcpu.h"
+#include <stdio.h>
 
 static bool record(struct vcpu *c, struct event ev)
 {
@@ -59,4 +60,18 @@ bool cpu_exit_event(struct vcpu *c, u64 code, u64 info1, u64 info2)
 {
     c->vx = (struct vmexit){.code = code, .info1 = info1, .info2 = info2};
     return record(c, (struct event){.kind = EV_VMEXIT});
+}
+
+const char *cpu_exc_name(unsigned vec, char *other, size_t size)
+{
+    static const char *const names[32] = {
+        [EXC_DE] = "#DE", [EXC_DB] = "#DB", [EXC_NMI] = "NMI", [EXC_BP] = "#BP", [EXC_OF] = "#OF", [EXC_BR] = "#BR", [EXC_UD] = "#UD",
+        [EXC_NM] = "#NM", [EXC_DF] = "#DF", [EXC_TS] = "#TS", [EXC_NP] = "#NP", [EXC_SS] = "#SS",  [EXC_GP] = "#GP", [EXC_PF] = "#PF",
+        [EXC_MF] = "#MF", [EXC_AC] = "#AC", [EXC_MC] = "#MC", [EXC_XF] = "#XF", [EXC_CP] = "#CP",  [EXC_HV] = "#HV", [EXC_VC] = "#VC",
+        [EXC_SX] = "#SX",
+    };
+    if (vec < 32 && names[vec])
+        return names[vec];
+    snprintf(other, size, "exception %u", vec);
+    return other;
 }

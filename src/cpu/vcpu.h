@@ -164,6 +164,8 @@ static inline void gpr_set(struct vcpu *c, unsigned reg, unsigned width, u64 v)
 /* ---- events: all return false so that a body can `return cpu_raise(...)` ---- */
 bool cpu_raise(struct vcpu *c, u8 vec);                 /* without error code */
 bool cpu_raise_err(struct vcpu *c, u8 vec, u32 err);
+/* "#GP", "NMI", or "exception 15" written to `other` where the vector has no name [APM2 8.2]. */
+const char *cpu_exc_name(unsigned vec, char *other, size_t size);
 bool cpu_raise_pf(struct vcpu *c, const struct mmu_fault *f); /* #PF or nested page fault exit, from the MMU's fault */
 bool cpu_raise_db_fault(struct vcpu *c, u64 dr6);
 bool cpu_raise_trap(struct vcpu *c, u8 vec);            /* INT3, INTO, INT1: return address is next_rip */

@@ -3,6 +3,7 @@
 #include "cpu/internal.h"
 #include "exec/private.h"
 #include "svm/svm.h"
+#include <stdio.h>
 
 /* ---- classes of exceptions and double faults [APM2 8.2.9] ---- */
 
@@ -308,7 +309,27 @@ static void note_chain(struct vcpu *c, const struct event *ev)
 {
     struct exec_cpu *x = c->exec;
     if (is_exception(ev))
-        x->chain[x->nchain++ & 3] = ev->vec | (u64)ev->err << 8;
+        x->chain[x->nchain++ & 7] = ev->vec | (u64)ev->err << 8;
+}
+
+/* One exception of the chain as "#GP(0x10)"; the error code only where it says something. */
+static size_t put_chained(char *text, size_t size, u64 link, bool follows)
+{
+    char name[16], err[16] = "";
+    unsigned vec = link & 0xFF;
+    if (link >> 8)
+        snprintf(err, sizeof err, "(%#x)", (unsigned)(link >> 8));
+    return (size_t)snprintf(text, size, "%s%s%s", follows ? " -> " : "", cpu_exc_name(vec, name, sizeof name), err);
+}
+
+static COLD void note_double_fault(struct vcpu *c, unsigned first)
+{
+    struct exec_cpu *x = c->exec;
+    unsigned second = x->chain[(x->nchain - 1) & 7] & 0xFF;
+    char one[16], two[16];
+    x->chain[x->nchain++ & 7] = EXC_DF;
+    diag_emit(c->diag, DIAG_WARN, "cpu.double_fault", c->index, c->st.rip, c->insns, "APM2 8.2.9",
+              "double fault: %s while delivering %s", cpu_exc_name(second, two, sizeof two), cpu_exc_name(first, one, sizeof one));
 }
 
 COLD void exec_shutdown(struct vcpu *c)
@@ -319,18 +340,10 @@ COLD void exec_shutdown(struct vcpu *c)
         svm_vmexit(c);
         return;
     }
-    char text[160];
+    char text[240] = ""; /* eight times "exception 255(0xffffffff) -> " at most */
     size_t at = 0;
-    text[0] = 0;
-    for (unsigned i = x->nchain > 4 ? x->nchain - 4 : 0; i < x->nchain && at < sizeof text - 32; i++) {
-        u64 e = x->chain[i & 3];
-        static const char hex[] = "0123456789abcdef";
-        memcpy(text + at, i + 4 > x->nchain && at ? " -> vec 0x" : "vec 0x", at ? 10 : 6);
-        at += at ? 10 : 6;
-        text[at++] = hex[e >> 4 & 15];
-        text[at++] = hex[e & 15];
-        text[at] = 0;
-    }
+    for (unsigned i = x->nchain > 8 ? x->nchain - 8 : 0; i < x->nchain; i++)
+        at += put_chained(text + at, sizeof text - at, x->chain[i & 7], at > 0);
     diag_emit(c->diag, DIAG_ERROR, "cpu.triple_fault", c->index, c->st.rip, c->insns, "APM2 8.2.9",
               "shutdown at CS:RIP %04x:%#llx, CPL %u, CR2 %#llx, CR3 %#llx after exceptions %s -> shutdown%s",
               c->st.seg[SEG_CS].sel, (unsigned long long)c->st.rip, c->st.cpl, (unsigned long long)c->st.cr2,
@@ -425,10 +438,7 @@ void exec_deliver(struct vcpu *c)
             if (makes_double_fault(first.vec, ev.vec)) {
                 apply_side_effects(c, &ev);
                 ev = (struct event){ .kind = EV_FAULT, .vec = EXC_DF, .has_err = true };
-                c->exec->chain[c->exec->nchain++ & 3] = EXC_DF;
-                diag_emit(c->diag, DIAG_WARN, "cpu.double_fault", c->index, c->st.rip, c->insns, "APM2 8.2.9",
-                          "double fault: vector %u while delivering vector %u", (unsigned)c->exec->chain[(c->exec->nchain - 2) & 3] & 255,
-                          first.vec);
+                note_double_fault(c, first.vec);
                 if (cpu_icpt(c, ICPT_EXC(EXC_DF))) {
                     exception_exit(c, &ev);
                     svm_vmexit(c);

@@ -73,7 +73,7 @@ struct exec_cpu {
         u64 page;
         u32 ctx;
     } fetch[FETCH_ENTRIES];
-    u64 chain[4];       /* last exceptions: vec | err << 8, for the triple-fault report */
+    u64 chain[8];       /* last exceptions: vec | err << 8, for the triple-fault report */
     unsigned nchain;
 };
 

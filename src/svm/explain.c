@@ -152,17 +152,15 @@ static void put_info(struct text *t, const struct svm_record *r)
 
 static void put_exit(struct text *t, const struct svm_record *r)
 {
-    static const char *const exc[32] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
-                                        "#NP", "#SS", "#GP", "#PF", NULL,  "#MF", "#AC", "#MC", "#XF", NULL, "#CP",
-                                        NULL,  NULL,  NULL,  NULL,  NULL,  NULL,  "#HV", "#VC", "#SX", NULL};
+    char other[16];
     const char *name = svm_exit_name(r->code);
     put(t, "#VMEXIT ");
     if (name)
         put(t, "%s", name);
     else
         put(t, "code %#llx", (ull)r->code);
-    if (r->code >= VMEXIT_EXCP0 && r->code <= VMEXIT_EXCP31 && exc[r->code - VMEXIT_EXCP0])
-        put(t, " (%s)", exc[r->code - VMEXIT_EXCP0]);
+    if (r->code >= VMEXIT_EXCP0 && r->code <= VMEXIT_EXCP31)
+        put(t, " (%s)", cpu_exc_name((unsigned)(r->code - VMEXIT_EXCP0), other, sizeof other));
     put_info(t, r);
     put(t, ", rip %#llx", (ull)r->rip);
     if (r->nrip)

@@ -34,16 +34,10 @@ static void dr_access(struct text *t, const struct svm_record *r)
 }
 
 /* ---- exceptions [APM2 8.2, 15.12] ---- */
-static const char *const exc_names[32] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
-                                          "#NP", "#SS", "#GP", "#PF", NULL,  "#MF", "#AC", "#MC", "#XF", NULL, "#CP",
-                                          NULL,  NULL,  NULL,  NULL,  NULL,  NULL,  "#HV", "#VC", "#SX", NULL};
-
 static void exc_name(struct text *t, unsigned vec)
 {
-    if (vec < 32 && exc_names[vec])
-        put(t, "%s", exc_names[vec]);
-    else
-        put(t, "exception %u", vec);
+    char other[16];
+    put(t, "%s", cpu_exc_name(vec, other, sizeof other));
 }
 
 static bool selector_error(unsigned vec)

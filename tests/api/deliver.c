@@ -110,11 +110,25 @@ static void task_switch_fails_before_commit(void **state)
     handler_sees(m, SEL_TSS, CODE); /* RIP is the INT, which has not happened */
 }
 
+/* A shutdown names every exception that led to it, with its error code. */
+static void shutdown_names_its_chain(void **state)
+{
+    static const uint8_t ud2[] = { 0x0F, 0x0B };
+    struct svmemu *m = user(ud2, sizeof(ud2));
+    struct svmemu_stop stop;
+    (void)state;
+    set(m, "idtr.limit", 0x37); /* ends at #UD's gate, which is empty: #GP, and there #DF has none either */
+    assert_int_equal(svmemu_run(m, SVMEMU_NO_LIMIT, SVMEMU_NO_LIMIT, &stop), SVMEMU_OK);
+    assert_int_equal(stop.reason, SVMEMU_STOP_SHUTDOWN);
+    assert_non_null(strstr(stop.text, "after exceptions #UD -> #GP(0x33) -> #GP(0x6b) -> #DF -> #GP(0x43) -> shutdown"));
+    svmemu_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_stack_of_fault), cmocka_unit_test(bad_stack_of_int), cmocka_unit_test(task_gate_to_absent_tss),
-        cmocka_unit_test(task_switch_fails_before_commit),
+        cmocka_unit_test(task_switch_fails_before_commit), cmocka_unit_test(shutdown_names_its_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
