@@ -13,10 +13,11 @@ done
 $sudo dpkg --add-architecture arm64
 $sudo apt-get update -qq
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-    qemu-user $libraries
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends make gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+    qemu-user dmidecode $libraries
 cmake --preset aarch64
 cmake --build --preset aarch64 -j "$(nproc)"
+ln -sfn ../release/guests build/aarch64/guests # x86 programs: this compiler cannot build them
 ctest --preset aarch64 -j "$(nproc)" -LE 'soak|slow'
 printf '#!/bin/sh\nexec qemu-aarch64 "%s" "$@"\n' "$PWD/build/aarch64/svmemu" >build/aarch64/emulated
 chmod +x build/aarch64/emulated
