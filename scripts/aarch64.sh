@@ -13,7 +13,7 @@ done
 $sudo dpkg --add-architecture arm64
 $sudo apt-get update -qq
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends make gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user dmidecode $libraries
 cmake --preset aarch64
 cmake --build --preset aarch64 -j "$(nproc)"
