@@ -56,7 +56,7 @@ endforeach()
 
 # Copies of the per-register handlers, under other names of their tables: src/isa/stamped.h says why. They cost no compiling.
 if(SVMEMU_STAMP STREQUAL full)
-    foreach(part alu mem branch)
+    foreach(part alu mem three branch)
         set(object $<FILTER:$<TARGET_OBJECTS:svmemu_isa>,INCLUDE,stamp_${part}>)
         foreach(copy b c)
             set(output ${PROJECT_BINARY_DIR}/gen/stamp_${part}_${copy}.o)

@@ -275,14 +275,14 @@ static unsigned decode_run(const u8 *page, unsigned off, const struct vcpu *c, s
 static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, unsigned off, u32 mode)
 {
     struct insn run[BLOCK_MAX_INSNS];
-    bool record[BLOCK_MAX_INSNS];
+    struct lower_plan plan[BLOCK_MAX_INSNS];
     const u8 *page = xl->host - off;
     unsigned n = decode_run(page, off, c, run);
     if (!n)
         return BLOCK_NONE;
     if (e->nops + 5 * n + 8 > e->cap_ops || e->nblocks == e->cap_blocks)
         exec_flush(e);
-    lower_liveness(e, run, n, mode, record);
+    lower_plan(e, run, n, mode, plan);
 
     u32 id = e->nblocks++;
     struct block *b = &e->blocks[id];
@@ -294,7 +294,7 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
         e->fuse_next = 0;
         unsigned k = e->cfg.generic_only
                          ? lower_generic(&run[i], o, ends_block(&isa_rows[run[i].row]))
-                         : lower_insn(e, c, &run[i], mode, o, ends_block(&isa_rows[run[i].row]), record[i], at);
+                         : lower_insn(e, &run[i], mode, o, ends_block(&isa_rows[run[i].row]), &plan[i], at);
         total += ((i64)timing_insn_ticks(&run[i]) << BUDGET_SHIFT) - 1;
         for (unsigned s = 0; s < k; s++)
             e->slots[e->nops + s] = (struct slot){ .in = run[i], .rest = total, .block = id, .page_off = (u16)at,
@@ -309,6 +309,8 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
         for (unsigned k = 0; k < 2; k++)
             e->slots[e->nops++] = (struct slot){ .rest = total, .block = id, .page_off = (u16)at, .nslots = 1 };
     }
+    e->slots[b->first].in = run[0]; /* its place and decoding are the block's, even if it was folded into the next */
+    e->slots[b->first].page_off = (u16)off;
     for (u32 s = b->first; s < e->nops; s++)
         e->slots[s].rest = total - e->slots[s].rest;
     b->charge = total;

@@ -104,13 +104,19 @@ u32 exec_mode_key(const struct vcpu *c);
 #define MODEKEY_64 (2u)
 #define MODEKEY_ALONE (1u << 6) /* branch recording, bus lock intercept: every instruction by step() */
 
-/* isa/lower.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots (>= 1) */
-unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
-                    unsigned page_off);
+/* What was found out about an instruction of a run before ops are made of it. */
+struct lower_plan {
+    bool record; /* the flags that it writes can be observed */
+    bool folded; /* a copy that a later instruction makes in passing: it gets no op */
+    u8 from;     /* register that it takes its destination's old value from: another one if a copy was folded */
+    u8 newer;    /* of its two source registers the one that the run wrote last: lies on a chain rather than the other */
+};
+
+/* isa/lower.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots; 0 if it is folded */
+unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *out, bool last, const struct lower_plan *plan, unsigned page_off);
 u16 *lower_classes(void); /* allocated table for exec.row_class */
 unsigned lower_generic(const struct insn *in, struct op *out, bool last);
-/* record[i]: the flags that instruction i writes can be observed. */
-void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record);
+void lower_plan(const struct exec *e, const struct insn *run, unsigned n, u32 mode, struct lower_plan *plan);
 
 /* generic.c */
 op_fn op_generic, op_generic_last, op_fall, op_dropped;

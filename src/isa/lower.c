@@ -12,18 +12,15 @@ u16 *lower_classes(void)
     return calloc(isa_row_count, sizeof(u16));
 }
 
-unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
-                    unsigned page_off)
+unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *out, bool last, const struct lower_plan *plan, unsigned page_off)
 {
-    (void)e, (void)c, (void)mode, (void)record, (void)page_off;
+    (void)e, (void)mode, (void)plan, (void)page_off;
     return lower_generic(in, out, last);
 }
 
-void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record)
+void lower_plan(const struct exec *e, const struct insn *run, unsigned n, u32 mode, struct lower_plan *plan)
 {
-    (void)e, (void)run, (void)mode;
-    for (unsigned i = 0; i < n; i++)
-        record[i] = true;
+    (void)e, (void)run, (void)n, (void)mode, (void)plan;
 }
 
 #else
@@ -39,11 +36,12 @@ enum {
 static const struct copy {
     const struct stamped_alu *alu;
     const struct stamped_mem *mem;
+    const struct stamped_three *three;
     const struct stamped_branch *branch;
 } copies[STAMP_COPIES] = {
-    { &stamped_alu, &stamped_mem, &stamped_branch },
-    { &stamped_alu_b, &stamped_mem_b, &stamped_branch_b },
-    { &stamped_alu_c, &stamped_mem_c, &stamped_branch_c },
+    { &stamped_alu, &stamped_mem, &stamped_three, &stamped_branch },
+    { &stamped_alu_b, &stamped_mem_b, &stamped_three_b, &stamped_branch_b },
+    { &stamped_alu_c, &stamped_mem_c, &stamped_three_c, &stamped_branch_c },
 };
 
 #define LC(cls, idx) ((u16)((cls) << 8 | (idx)))
@@ -216,6 +214,16 @@ static void fuse(const struct copy *set, struct op *o, unsigned how, unsigned cc
         o->fn = fn;
 }
 
+/* Behind ADD of an immediate whose flags nobody sees and a compare of that register: how counting loops end. */
+static bool ends_loop(const struct exec *e, u32 at)
+{
+    if (at < 2 || !e->slots[at - 1].fuse)
+        return false;
+    unsigned k = e->slots[at - 1].fuse - FUSE_TEST, width = k / F_COUNT;
+    return (k % F_COUNT == F_RR || k % F_COUNT == F_RI) && (width == 1 || width == 2) && e->ops[at - 1].r0 == e->ops[at - 2].r0 &&
+           e->slots[at - 2].fuse == FUSE_STEP + STEP_ADD * 2 + width - 1;
+}
+
 static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cls, const struct insn *in, u32 mode, struct op *out,
                              unsigned page_off)
 {
@@ -263,13 +271,38 @@ static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cl
     u32 at = (u32)(out - e->ops);
     if (at && e->slots[at - 1].fuse)
         fuse(set, &e->ops[at - 1], e->slots[at - 1].fuse, cc);
+    if (ends_loop(e, at)) {
+        unsigned k = e->slots[at - 1].fuse - FUSE_TEST;
+        e->ops[at - 2].fn = set->branch->loop[k % F_COUNT][k / F_COUNT - 1][cc][e->ops[at - 2].r0 / 8];
+    }
     return 3;
 }
 
+/* The same on a copy of another register. */
+static op_fn *stamped_three_of(const struct copy *set, struct op *o, unsigned idx, unsigned w, enum form form, const struct lower_plan *plan)
+{
+    unsigned k = w == 8, d = o->r0 / 8, s = plan->from;
+    if (form == F_RR) {
+        if (plan->newer != s) { /* the other one by a constant offset */
+            s = o->r1 / 8;
+            o->r1 = (u8)(plan->from * 8);
+            idx = idx == ALU_SUB ? THREE_BUS : idx;
+        }
+        return set->three->rr[idx][k][d][s];
+    }
+    if (idx != ALU_ADD && idx != ALU_SUB)
+        return set->three->ri[idx][k][d][s];
+    o->disp = (i32)(idx == ALU_SUB ? 0 - o->imm : o->imm);
+    return set->mem->lea[k][d][s];
+}
+
 /* A handler for these very registers, where there is one. */
-static op_fn *stamped(const struct copy *set, const struct op *o, unsigned cls, unsigned idx, unsigned w, enum form form, bool record)
+static op_fn *stamped(const struct copy *set, struct op *o, unsigned cls, unsigned idx, unsigned w, enum form form, const struct lower_plan *plan)
 {
     unsigned k = w == 8, d = o->r0 / 8;
+    bool record = plan->record;
+    if (form <= F_RI && cls == LC_ALU && plan->from != d)
+        return stamped_three_of(set, o, idx, w, form, plan);
     if (cls == LC_TST && w != 2 && form <= F_RI && !(o->r0 & 7))
         return (form == F_RI ? set->alu->tsti : set->alu->tstr)[idx][w == 1 ? 0 : 1 + k][d];
     if (cls == LC_MOV && form == F_MI && w != 2 && plain_address(o))
@@ -305,8 +338,8 @@ static u8 fusible(unsigned cls, unsigned idx, unsigned w, enum form form)
     return 0;
 }
 
-static unsigned lower_two(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record,
-                          unsigned page_off)
+static unsigned lower_two(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out,
+                          const struct lower_plan *plan, unsigned page_off)
 {
     struct op o, *at = out;
     enum form form;
@@ -317,12 +350,16 @@ static unsigned lower_two(const struct copy *set, struct exec *e, unsigned cls, 
     if (!lower_forms(set, in, mode, page_off, indexed, &at, &o, &form))
         return 0;
     if (cls == LC_ALU)
-        o.fn = alu_tab[idx][record][lg(w)][form];
+        o.fn = alu_tab[idx][plan->record][lg(w)][form];
     else if (cls == LC_TST)
         o.fn = tst_tab[idx][lg(w)][form];
     else
         o.fn = mov_tab[lg(w)][form];
-    op_fn *fn = stamped(set, &o, cls, idx, w, form, record);
+    if (cls == LC_ALU && idx == ALU_SUB && w >= 4 && form == F_RI && !plan->record && plan->from == o.r0 / 8) {
+        idx = ALU_ADD; /* one form less where nobody sees the flags */
+        o.imm = 0 - o.imm;
+    }
+    op_fn *fn = stamped(set, &o, cls, idx, w, form, plan);
     if (fn)
         o.fn = fn;
     e->fuse_next = fusible(cls, idx, w, form);
@@ -355,47 +392,66 @@ static unsigned lower_extend(const struct copy *set, unsigned sgn, const struct 
     return (unsigned)(at - out);
 }
 
-static void lower_lea(const struct copy *set, struct op **at, struct op *o, unsigned w)
+static void lower_lea(const struct copy *set, struct op *o, unsigned w, const struct lower_plan *plan)
 {
-    unsigned d = o->r0 / 8, b = o->base / 8, x = o->r1 / 8;
-    if (w == 8 && b < 16 && x == GPR_ZERO)
-        o->fn = set->mem->lea[d][b];
-    else if (w == 8 && b == x && x < 16)
-        o->fn = set->mem->lea2[d][b];
-    else if (w == 8 && b == GPR_ZERO && x < 16)
-        o->fn = set->mem->leas[d][x];
-    else {
-        if (b != GPR_TMP)
-            through_tmp(set, at, o, false);
-        o->fn = set->mem->from_tmp[w == 8][d];
-    }
+    unsigned d = o->r0 / 8, b = o->base / 8, x = o->r1 / 8, k = w == 8;
+    if (b < 16 && x == GPR_ZERO)
+        o->fn = set->mem->lea[k][d][b];
+    else if (b == x && x < 16)
+        o->fn = set->mem->lea2[k][d][b];
+    else if (b == GPR_ZERO && x < 16)
+        o->fn = set->mem->leas[k][d][x];
+    else if (b < 16 && !(o->aux | o->disp)) {
+        o->r1 = (u8)((plan->newer == b ? x : b) * 8);
+        o->fn = set->three->rr[ALU_ADD][k][d][plan->newer];
+    } else
+        o->fn = b < 16 && plan->newer == b ? set->mem->leax[k][d][b] : set->mem->leag[k][d];
 }
 
-static unsigned lower_one(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out, bool record, unsigned page_off)
+/* INC, DEC, NEG, NOT of a register of 4 or 8 bytes. Where nobody sees the flags, steps are an ADD, and what works on a copy is another op. */
+static op_fn *lower_step(const struct copy *set, struct op *o, unsigned idx, unsigned w, const struct lower_plan *plan)
+{
+    unsigned d = o->r0 / 8, k = w == 8;
+    if (idx >= 2 && plan->from == d)
+        return set->alu->un[idx][plan->record][k][d];
+    if (plan->record)
+        return set->alu->un[idx][1][k][d];
+    o->imm = idx == 0 ? 1 : ~0ull;
+    if (plan->from == d)
+        return set->alu->ri[ALU_ADD][0][k][d];
+    return stamped_three_of(set, o, idx < 2 ? ALU_ADD : ALU_XOR, w, F_RI, plan);
+}
+
+static unsigned lower_one(const struct copy *set, struct exec *e, unsigned cls, unsigned idx, const struct insn *in, u32 mode, struct op *out,
+                          const struct lower_plan *plan, unsigned page_off)
 {
     struct op o = { .r0 = reg_off(&in->op[0]) }, *at = out;
     unsigned w = in->op[0].size;
-    bool reg = in->op[0].kind == OPK_GPR, m64 = (mode & 3) == MODE_64;
+    bool record = plan->record, reg = in->op[0].kind == OPK_GPR, m64 = (mode & 3) == MODE_64;
     if (in->pfx & PFX_LOCK)
         return 0;
     switch (cls) {
     case LC_UN:
         if (!reg && !lower_address(set, in, mode, page_off, &at, &o))
             return 0;
-        o.fn = reg && w >= 4 ? set->alu->un[idx][record][w == 8][o.r0 / 8] : un_tab[idx][record][lg(w)][!reg];
-        e->fuse_next = reg ? fusible(cls, idx, w, F_RI) : 0;
+        o.fn = reg && w >= 4 ? lower_step(set, &o, idx, w, plan) : un_tab[idx][record][lg(w)][!reg];
+        if (reg && plan->from == o.r0 / 8)
+            e->fuse_next = record || idx >= 2 ? fusible(cls, idx, w, F_RI) : fusible(LC_ALU, ALU_ADD, w, F_RI);
         break;
     case LC_SHIFT:
         if (!reg && !lower_address(set, in, mode, page_off, &at, &o))
             return 0;
         o.imm = in->op[1].kind == OPK_CONST ? in->op[1].reg : in->imm;
         bool by_cl = in->op[1].kind == OPK_GPR;
-        o.fn = reg && w >= 4 ? (by_cl ? set->alu->shc : set->alu->shi)[idx][record][w == 8][o.r0 / 8] : sh_tab[idx][record][lg(w)][!reg][by_cl];
+        if (reg && plan->from != o.r0 / 8)
+            o.fn = set->three->sh[idx][w == 8][o.r0 / 8][plan->from];
+        else
+            o.fn = reg && w >= 4 ? (by_cl ? set->alu->shc : set->alu->shi)[idx][record][w == 8][o.r0 / 8] : sh_tab[idx][record][lg(w)][!reg][by_cl];
         break;
     case LC_LEA:
         if (w < 4 || in->seg == SEG_FS || in->seg == SEG_GS || !lower_indexed(set, in, mode, page_off, &at, &o))
             return 0;
-        lower_lea(set, &at, &o, w);
+        lower_lea(set, &o, w, plan);
         break;
     case LC_PUSH:
         if (!m64 || in->osz != 8 || (!reg && in->op[0].kind != OPK_IMM))
@@ -437,18 +493,18 @@ static unsigned lower_one(const struct copy *set, struct exec *e, unsigned cls, 
     return (unsigned)(at - out);
 }
 
-static unsigned lower_stamped(const struct copy *set, struct exec *e, const struct insn *in, u32 mode, struct op *out, bool record,
-                              unsigned page_off)
+static unsigned lower_stamped(const struct copy *set, struct exec *e, const struct insn *in, u32 mode, struct op *out,
+                              const struct lower_plan *plan, unsigned page_off)
 {
     unsigned cls = e->row_class[in->row] >> 8, idx = e->row_class[in->row] & 255;
     e->fuse_next = 0;
     switch (cls) {
     case LC_NONE: return 0;
     case LC_JMP: case LC_CALL: case LC_RET: case LC_JCC: return lower_branch(set, e, cls, in, mode, out, page_off);
-    case LC_ALU: case LC_TST: case LC_MOV: return lower_two(set, e, cls, idx, in, mode, out, record, page_off);
+    case LC_ALU: case LC_TST: case LC_MOV: return lower_two(set, e, cls, idx, in, mode, out, plan, page_off);
     case LC_MOVZX: return lower_extend(set, 0, in, mode, out, page_off);
     case LC_MOVSX: return lower_extend(set, 1, in, mode, out, page_off);
-    default: return lower_one(set, e, cls, idx, in, mode, out, record, page_off);
+    default: return lower_one(set, e, cls, idx, in, mode, out, plan, page_off);
     }
 }
 
@@ -469,20 +525,26 @@ static const struct op *varied_op(const struct exec *e, const struct insn *in, c
 {
     unsigned cls = e->row_class[in->row] >> 8;
     if (cls == LC_JCC)
-        return out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
+        return ends_loop(e, (u32)(out - e->ops)) ? out - 2 : out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
     return cls >= LC_JMP && cls < LC_JCC ? out : out + n - 1;
 }
 
-unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in, u32 mode, struct op *out, bool last, bool record,
-                    unsigned page_off)
+/* Stamped handlers take segments to be flat. */
+static bool stampable(u32 mode)
+{
+    return (mode & MODEKEY_FLAT_DATA) && (mode & MODEKEY_FLAT_CS) && (mode & 3) != MODE_16;
+}
+
+unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *out, bool last, const struct lower_plan *plan, unsigned page_off)
 {
     unsigned n = 0, best = 0, best_age = 0;
-    (void)c;
     e->fuse_next = 0;
-    if (!(mode & MODEKEY_FLAT_DATA) || !(mode & MODEKEY_FLAT_CS) || (mode & 3) == MODE_16)
+    if (!stampable(mode))
         return lower_generic(in, out, last);
+    if (plan->folded)
+        return 0;
     for (unsigned k = 0; k < STAMP_COPIES && best_age <= AGE_MAX; k++) {
-        n = lower_stamped(&copies[k], e, in, mode, out, record, page_off);
+        n = lower_stamped(&copies[k], e, in, mode, out, plan, page_off);
         if (!n) {
             e->fuse_next = 0;
             return lower_generic(in, out, last);
@@ -493,7 +555,7 @@ unsigned lower_insn(struct exec *e, const struct vcpu *c, const struct insn *in,
             best = k;
         }
     }
-    return lower_stamped(&copies[best], e, in, mode, out, record, page_off);
+    return lower_stamped(&copies[best], e, in, mode, out, plan, page_off);
 }
 
 /* Writes all six flags, always, when it completes. A shift does unless its count may be zero. */
@@ -528,13 +590,12 @@ static bool reads_flags(unsigned cls, unsigned idx)
 
 /* A flag write may be dropped only if nothing before the next full writer can fault, exit, trap or be stopped at. The block's end
  * counts as an observer: its successors are not looked into. */
-void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u32 mode, bool *record)
+static void plan_flags(const struct exec *e, const struct insn *run, unsigned n, struct lower_plan *plan)
 {
     bool live = true;
-    (void)mode;
     for (unsigned i = n; i-- > 0;) {
         unsigned cls = e->row_class[run[i].row] >> 8, idx = e->row_class[run[i].row] & 255;
-        record[i] = live;
+        plan[i].record = live;
         if (!silent(cls, &run[i]))
             live = true;
         else if (full_writer(cls, idx, &run[i]))
@@ -542,6 +603,85 @@ void lower_liveness(const struct exec *e, const struct insn *run, unsigned n, u3
         else if (reads_flags(cls, idx))
             live = true;
     }
+}
+
+static unsigned gpr_of(const struct operand *o)
+{
+    return o->kind != OPK_GPR ? GPR_NONE : o->size == 1 && o->reg >= REG8_AH ? o->reg - REG8_AH : o->reg;
+}
+
+/* Bits of the registers that a silent instruction names. */
+static u32 named(const struct insn *in)
+{
+    u32 m = 1u << in->base | 1u << in->index;
+    for (unsigned i = 0; i < in->nops; i++)
+        m |= 1u << gpr_of(&in->op[i]);
+    return m & 0xFFFF;
+}
+
+/* Can it take the old value of its destination, of `w` bytes, from another register? That takes a three-operand handler. */
+static bool takes_copy(unsigned cls, unsigned idx, const struct insn *in, unsigned w, bool record)
+{
+    const struct operand *d = &in->op[0], *s = &in->op[1];
+    if (record || d->kind != OPK_GPR || d->size < 4 || d->size > w)
+        return false;
+    switch (cls) {
+    case LC_ALU:
+        if (idx >= ALU_ADC || (s->kind == OPK_GPR && s->reg == d->reg))
+            return false;
+        return s->kind == OPK_GPR || d->size == 4 || (u64)(i32)(0 - in->imm) == 0 - in->imm; /* LEA has 32 bits for it */
+    case LC_SHIFT: return s->kind != OPK_GPR;
+    case LC_UN: return idx != 2;
+    default: return false;
+    }
+}
+
+/* A copy that the next silent instruction to name its destination overwrites goes into that one. What stands between must leave the source
+ * alone. A block's first instruction must have an op at once behind it. */
+static void fold_copy(const struct exec *e, const struct insn *run, unsigned n, unsigned i, struct lower_plan *plan)
+{
+    const struct operand *d = &run[i].op[0], *s = &run[i].op[1];
+    if (e->row_class[run[i].row] >> 8 != LC_MOV || d->kind != OPK_GPR || s->kind != OPK_GPR || d->size < 4 || d->reg == s->reg)
+        return;
+    for (unsigned j = i + 1; j < n && (i || j == 1); j++) {
+        unsigned cls = e->row_class[run[j].row] >> 8, idx = e->row_class[run[j].row] & 255;
+        if (!silent(cls, &run[j]))
+            return;
+        if (named(&run[j]) >> d->reg & 1) {
+            if (run[j].op[0].kind == OPK_GPR && gpr_of(&run[j].op[0]) == d->reg && takes_copy(cls, idx, &run[j], d->size, plan[j].record)) {
+                plan[i].folded = true;
+                plan[j].from = s->reg;
+            }
+            return;
+        }
+        if (cls != LC_TST && gpr_of(&run[j].op[0]) == s->reg)
+            return;
+    }
+}
+
+/* Which of an instruction's two source registers was written last? */
+static void plan_sources(const struct exec *e, const struct insn *run, unsigned n, struct lower_plan *plan)
+{
+    unsigned last[GPR_NONE + 1] = { 0 };
+    for (unsigned i = 0; i < n; i++) {
+        unsigned lea = e->row_class[run[i].row] >> 8 == LC_LEA, d = gpr_of(&run[i].op[0]);
+        unsigned a = lea ? run[i].base : plan[i].from, b = lea ? run[i].index : gpr_of(&run[i].op[1]);
+        plan[i].newer = (u8)(last[a] >= last[b] ? a : b);
+        if (!plan[i].folded)
+            last[d] = i + 1;
+    }
+}
+
+void lower_plan(const struct exec *e, const struct insn *run, unsigned n, u32 mode, struct lower_plan *plan)
+{
+    plan_flags(e, run, n, plan);
+    for (unsigned i = 0; i < n; i++) {
+        plan[i].folded = false;
+        plan[i].from = (u8)gpr_of(&run[i].op[0]);
+    }
+    for (unsigned i = 0; i < n && stampable(mode); i++)
+        fold_copy(e, run, n, i, plan);
+    plan_sources(e, run, n, plan);
 }
 
 #endif

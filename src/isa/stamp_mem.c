@@ -38,10 +38,15 @@ LD_ALL(4) LD_ALL(8)
 #define LD_NAME(k, w, d, s) k##_##w##_##d##_##s,
 #define LD_NAMES(k, w, d) { REG_S(LD_NAME, k, w, d) },
 #define LD_TAB(k) { { REG_D(LD_NAMES, k, 4) }, { REG_D(LD_NAMES, k, 8) } }
-#define LEA_PAIR(d, s)                                                                                              \
-    HANDLER(lea8_##d##_##s) { c->st.gpr[d] = ea_plain(c, op, s); GO(op + 1); }                                      \
-    HANDLER(lea2_##d##_##s) { c->st.gpr[d] = ea_plain(c, op, s) + (c->st.gpr[s] << op->aux); GO(op + 1); }          \
-    HANDLER(leas_##d##_##s) { c->st.gpr[d] = (c->st.gpr[s] << op->aux) + (u64)(i64)op->disp; GO(op + 1); }          \
+#define LEA_PAIR(w, d, s)                                                                                                              \
+    HANDLER(lea_##w##_##d##_##s) { reg_wr(c, (d) * 8, w, ea_plain(c, op, s)); GO(op + 1); }                                            \
+    HANDLER(lea2_##w##_##d##_##s) { reg_wr(c, (d) * 8, w, ea_plain(c, op, s) + (c->st.gpr[s] << op->aux)); GO(op + 1); }               \
+    HANDLER(leas_##w##_##d##_##s) { reg_wr(c, (d) * 8, w, (c->st.gpr[s] << op->aux) + (u64)(i64)op->disp); GO(op + 1); }               \
+    HANDLER(leax_##w##_##d##_##s) { reg_wr(c, (d) * 8, w, ea_plain(c, op, s) + (off_rd(c, op->r1) << op->aux)); GO(op + 1); }
+#define LEA_ROW(w, d) REG_S(LEA_PAIR, w, d) HANDLER(leag_##w##_##d) { reg_wr(c, (d) * 8, w, ea_x(c, op)); GO(op + 1); }
+#define LEA_ALL(w) REG_D(LEA_ROW, w)
+LEA_ALL(4) LEA_ALL(8)
+#define AGU_PAIR(d, s)                                                                                              \
     HANDLER(agu_##d##_##s) { c->st.gpr[GPR_TMP] = ea_plain(c, op, d) + (c->st.gpr[s] << op->aux); GO(op + 1); }     \
     HANDLER(zx8_##d##_##s)                                                                                          \
     {                                                                                                               \
@@ -50,8 +55,8 @@ LD_ALL(4) LD_ALL(8)
         c->st.gpr[d] = host_rd(lin + e->addend, 1);                                                                 \
         GO(op + 1);                                                                                                 \
     }
-#define LEA_ROW(_, d) REG_S(LEA_PAIR, d)
-REG_D(LEA_ROW, _)
+#define AGU_ROW(_, d) REG_S(AGU_PAIR, d)
+REG_D(AGU_ROW, _)
 #define EA_NAME(k, d, s) k##_##d##_##s,
 #define EA_NAMES(k, d) { REG_S(EA_NAME, k, d) },
 
@@ -70,8 +75,7 @@ REG_D(LEA_ROW, _)
         FAST_WR(lin, w);                                    \
         host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w)); \
         GO(op + 1);                                         \
-    }                                                       \
-    HANDLER(from_tmp_##w##_##d) { reg_wr(c, (d) * 8, w, c->st.gpr[GPR_TMP]); GO(op + 1); }
+    }
 REG_D(LDX_ONE, 4) REG_D(LDX_ONE, 8)
 #define LDX_NAME(k, w, d) k##_##w##_##d,
 #define LDX_TAB(k) { { REG_D(LDX_NAME, k, 4) }, { REG_D(LDX_NAME, k, 8) } }
@@ -147,14 +151,15 @@ REG_D(STACK_ONE, _)
 const struct stamped_mem stamped_mem = {
     .ld = LD_TAB(load),
     .st = LD_TAB(store),
-    .lea = { REG_D(EA_NAMES, lea8) },
-    .lea2 = { REG_D(EA_NAMES, lea2) },
-    .leas = { REG_D(EA_NAMES, leas) },
+    .lea = LD_TAB(lea),
+    .lea2 = LD_TAB(lea2),
+    .leas = LD_TAB(leas),
+    .leax = LD_TAB(leax),
+    .leag = LDX_TAB(leag),
     .agu = { REG_D(EA_NAMES, agu) },
     .zx8 = { REG_D(EA_NAMES, zx8) },
     .ldx = LDX_TAB(ldx),
     .stx = LDX_TAB(stx),
-    .from_tmp = LDX_TAB(from_tmp),
     .sti = { { REG_D(LDX_NAME, sti, 1) }, { REG_D(LDX_NAME, sti, 4) }, { REG_D(LDX_NAME, sti, 8) } },
     .extr = { EXT_LIST(EXT_R) },
     .extm = { EXT_LIST(EXT_M) },

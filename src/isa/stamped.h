@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The tables of stamped handlers by which lower.c finds them; index orders are those of lower.c's classes. Handlers with operands read
- * from the op (stamp_any.c) come in every width; those stamped per register number (stamp_alu.c, stamp_mem.c, stamp_branch.c) for 4 and
- * 8 bytes, index 0 and 1. A NULL entry: there is none. Memory operands are base + displacement unless "indexed". */
+ * from the op (stamp_any.c) come in every width; those stamped per register number (stamp_alu.c, stamp_mem.c, stamp_three.c,
+ * stamp_branch.c) for 4 and 8 bytes, index 0 and 1. A NULL entry: there is none. Memory operands are base + displacement unless
+ * "indexed". */
 #ifndef SVMEMU_ISA_STAMPED_H
 #define SVMEMU_ISA_STAMPED_H
 
@@ -11,6 +12,8 @@ enum form { F_RR, F_RI, F_RM, F_MR, F_MI, F_COUNT };
 enum { IMUL_RR, IMUL_RRI, IMUL_RM };
 enum { ALU_ADD, ALU_OR, ALU_AND, ALU_SUB, ALU_XOR, ALU_MOV, ALU_ADC = 5, ALU_SBB }; /* ADC and SBB have no per-register forms */
 enum { EXT_Z8, EXT_Z16, EXT_S8_4, EXT_S8_8, EXT_S16_4, EXT_S16_8, EXT_S32_8, EXT_COUNT };
+/* ADD OR AND SUB XOR, then SUB the other way round; ADD and SUB of an immediate are LEA's. */
+enum { THREE_BUS = 5, THREE_COUNT };
 enum { STEP_ADD, STEP_SUB, STEP_AND, STEP_INC, STEP_DEC, STEP_COUNT };
 
 /* stamp_any.c */
@@ -46,11 +49,17 @@ struct stamped_mem {
     op_fn *sti[3][16];                    /* [width 1, 4, 8][base]: an immediate */
     op_fn *zx8[16][16];                   /* [destination][base] */
     op_fn *extm[EXT_COUNT][16], *extr[EXT_COUNT][16];
-    /* Addresses: [destination][base] of 8 bytes; the same register as base and index; an index only; base + index into the temporary, and
-     * from there into a register. */
-    op_fn *lea[16][16], *lea2[16][16], *leas[16][16], *agu[16][16], *from_tmp[2][16];
+    /* Addresses: [64-bit][destination][base]; the same register as base and index; an index only; base and, from the op, an index; all from
+     * the op. */
+    op_fn *lea[2][16][16], *lea2[2][16][16], *leas[2][16][16], *leax[2][16][16], *leag[2][16];
+    op_fn *agu[16][16];                   /* base + index into the temporary */
     op_fn *cmov[2][16][16], *set[16][16]; /* ... [cc][destination] */
     op_fn *push[16], *pop[16];
+};
+
+/* stamp_three.c: [body][64-bit][destination][source], the other operand from the op */
+struct stamped_three {
+    op_fn *rr[THREE_COUNT][2][16][16], *ri[5][2][16][16], *sh[5][2][16][16];
 };
 
 /* stamp_branch.c */
@@ -60,10 +69,12 @@ struct stamped_branch {
     op_fn *fused[2][3][16][F_COUNT];         /* [test][width 1, 4, 8][cc][form] */
     op_fn *fused_reg[2][2][2][16][16];       /* [immediate][test][64-bit][cc][register] */
     op_fn *step[STEP_COUNT][2][16][16];      /* [body][64-bit][cc][register], immediate */
+    op_fn *loop[2][2][16][16];               /* [immediate][64-bit][cc][register]: ADD of an immediate, compare, Jcc */
 };
 
 extern const struct stamped_alu stamped_alu, stamped_alu_b, stamped_alu_c;
 extern const struct stamped_mem stamped_mem, stamped_mem_b, stamped_mem_c;
+extern const struct stamped_three stamped_three, stamped_three_b, stamped_three_c;
 extern const struct stamped_branch stamped_branch, stamped_branch_b, stamped_branch_c;
 
 #endif

@@ -229,21 +229,47 @@ static bool counts(unsigned row, const u64 *features)
     return r->kind != KIND_NONE && (!r->feature || (features[r->feature >> 6] >> (r->feature & 63) & 1));
 }
 
-/* Half bytes at random, half encodings of rows. */
-static void put_code(enum dec_mode mode, const u64 *features)
+/* One instruction of the kind that compilers compute with, on three registers: lowering makes one op of several where they stand together. */
+static unsigned put_computing(enum dec_mode mode, u8 *b)
 {
-    u8 b[16];
-    bool rows = pick(4);
-    for (unsigned i = 0; i < CODE_LEN; i++)
-        image[CODE + i] = (u8)rnd();
-    for (unsigned at = 0; rows && at < CODE_LEN - 16;) {
-        unsigned row = (unsigned)pick(isa_row_count), len = counts(row, features) ? encode(row, mode, features, b) : 0;
-        memcpy(image + CODE + at, b, len);
-        at += len;
+    static const u8 shifts[] = { 0, 1, 4, 5, 7 };
+    static const u16 ones[] = { 0xFFC0, 0xFFC8, 0xF7D0, 0xF7D8 }; /* INC DEC NOT NEG */
+    u8 d = (u8)pick(3), s = (u8)pick(3), rr = (u8)(0xC0 | s << 3 | d), cc = (u8)pick(16);
+    unsigned n = 0;
+    if (mode == MODE_64 && pick(2))
+        b[n++] = 0x48;
+#define PUT(...) return memcpy(b + n, (u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ })), n + (unsigned)sizeof((u8[]){ __VA_ARGS__ })
+    switch (pick(14)) {
+    case 0: case 1: case 2: PUT(0x89, rr);
+    case 3: case 4: case 5: PUT((u8)(pick(8) << 3 | 1), rr);
+    case 6: PUT(0x83, (u8)(0xC0 | pick(8) << 3 | d), (u8)rnd());
+    case 7: PUT(0xC1, (u8)(0xC0 | shifts[pick(5)] << 3 | d), (u8)rnd());
+    case 8: PUT(0x85, rr);
+    case 9: { u16 one = ones[pick(4)]; PUT((u8)(one >> 8), (u8)(one | d)); }
+    case 10: PUT(0x8D, (u8)(0x44 | d << 3), (u8)(pick(4) << 6 | pick(3) << 3 | s), (u8)(rnd() & -pick(2)));
+    case 11: PUT(0x0F, (u8)(0x40 | cc), (u8)(0xC0 | d << 3 | s));
+    case 12: n = 0; PUT(0x0F, (u8)(0x90 | cc), (u8)(0xC0 | d));
+    default: n = 0; PUT((u8)(0x70 | cc), (u8)pick(4));
     }
+#undef PUT
 }
 
-static void make_image(enum kind k, enum dec_mode mode, const u64 *features)
+/* A fifth bytes at random, two fifths encodings of rows, two fifths computing in a few registers: then true. */
+static bool put_code(enum dec_mode mode, const u64 *features)
+{
+    u8 b[16];
+    u64 style = pick(5);
+    for (unsigned i = 0; i < CODE_LEN; i++)
+        image[CODE + i] = (u8)rnd();
+    for (unsigned at = 0, len; style && at < CODE_LEN - 16; at += len) {
+        unsigned row = (unsigned)pick(isa_row_count);
+        len = style > 2 && pick(16) ? put_computing(mode, b) : counts(row, features) ? encode(row, mode, features, b) : 0;
+        memcpy(image + CODE + at, b, len);
+    }
+    return style > 2;
+}
+
+static bool make_image(enum kind k, enum dec_mode mode, const u64 *features)
 {
     memset(image, 0, sizeof image);
     put_tables(PML4, false);
@@ -255,7 +281,7 @@ static void make_image(enum kind k, enum dec_mode mode, const u64 *features)
         put(a, 8, pick(8) ? 0 : rnd());
     put_vmcb(k);
     put_host();
-    put_code(mode, features);
+    return put_code(mode, features);
 }
 
 /* ---- registers of a case ---- */
@@ -283,12 +309,13 @@ static u64 some_value(void)
 
 struct start { u64 gpr[16], rip, cr4, efer, rflags; };
 
-static struct start make_start(enum kind k)
+/* Of streams that compute half the registers are 64 bits wide. */
+static struct start make_start(enum kind k, bool computes)
 {
     struct start s = { .rip = k >= GUEST_REAL ? HOST : code_at(), .cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE | CR4_PKE | (rnd() & (CR4_FSGSBASE | CR4_VME | CR4_DE)),
                        .efer = EFER_SVME | (pick(2) ? EFER_SCE : 0), .rflags = 2 | (pick(8) ? 0 : FL_TF) | (pick(4) ? 0 : FL_IOPL) };
     for (unsigned i = 0; i < 16; i++)
-        s.gpr[i] = some_value();
+        s.gpr[i] = computes && pick(2) ? rnd() : some_value();
     s.gpr[RSP] = STACK - 8 * pick(16);
     if (pick(8) == 0) { /* XSETBV's register and value */
         s.gpr[RCX] = s.gpr[RDX] = 0;
@@ -504,8 +531,8 @@ static void test_streams(void **state)
         enum kind k = (enum kind)pick(KINDS);
         struct ran ran[ENGINES] = { 0 };
         u64 seed = rng;
-        make_image(k, mode_of(k), machines[0]->features);
-        struct start s = make_start(k);
+        bool computes = make_image(k, mode_of(k), machines[0]->features);
+        struct start s = make_start(k, computes);
         for (unsigned e = 0; e < ENGINES; e++) {
             set_up(machines[e], k, &s);
             run_case(machines[e], e, reached, &ran[e]);
@@ -557,7 +584,7 @@ static bool try_row(unsigned row)
     unsigned len = encode(row, mode_of(k), machines[STEP]->features, b);
     if (!len)
         return false;
-    struct start s = make_start(k);
+    struct start s = make_start(k, false);
     memcpy(image + s.rip, b, len);
     s.rflags &= ~(u64)FL_TF;
     set_up(machines[STEP], k, &s);
