@@ -21,15 +21,23 @@ static u64 elapsed(const struct pit_channel *c, u64 now)
     return e;
 }
 
-/* Modes 2 and 3 take a new count at the end of the period. */
+/* OUT of mode 3 is high for the longer half. */
+static u64 high_half(const struct pit_channel *c) { return (c->reload + 1) / 2; }
+
+/* A new count is taken at the end of the period, in mode 3 of the half period, that was running when it was written. */
+static bool takes_count(const struct pit_channel *c, u64 now)
+{
+    return c->running && c->next_reload && periodic(c) && elapsed(c, now) >= c->take_at;
+}
+
 static void sync_channel(struct pit_channel *c, u64 now)
 {
-    u64 e = elapsed(c, now);
-    if (!c->running || !c->next_reload || !periodic(c) || e < c->reload)
+    if (!takes_count(c, now))
         return;
-    c->start += c->reload - c->held;
-    c->held = 0;
+    bool low_half = c->take_at < c->reload; /* of the new count */
+    c->start += c->take_at - c->held;
     c->reload = c->next_reload;
+    c->held = low_half ? (u32)high_half(c) : 0;
     c->next_reload = 0;
     c->null_count = false;
     c->rises = 0; /* the edge at the period's end is told by its own look: see update_line */
@@ -41,9 +49,10 @@ static bool channel_out(const struct pit_channel *c, u64 now)
     if (!c->running)
         return c->mode != 0;
     switch (c->mode) {
-    case 0: case 1: return e >= c->reload;
+    case 0: return !c->write_high && e >= c->reload; /* low from the first byte of a new count on */
+    case 1: return e >= c->reload;
     case 2: return c->suspended || e % c->reload != c->reload - 1;
-    case 3: return c->suspended || e % c->reload < (c->reload + 1) / 2;
+    case 3: return c->suspended || e % c->reload < high_half(c);
     default: return e != c->reload;
     }
 }
@@ -69,8 +78,8 @@ static u16 channel_count(const struct pit_channel *c, u64 now)
         v = c->reload;
     else if (c->mode == 2)
         v = (u32)(c->reload - e % c->reload);
-    else if (c->mode == 3)
-        v = (u32)((c->reload & ~1u) - 2 * (e % c->reload) % (c->reload > 1 ? c->reload & ~1u : 2));
+    else if (c->mode == 3) /* each half counts from the even count down by two */
+        v = (u32)((c->reload & ~1u) - 2 * (e % c->reload < high_half(c) ? e % c->reload : e % c->reload - high_half(c)));
     else
         v = (u32)((c->reload + span - e % span) % span);
     v %= span;
@@ -84,7 +93,7 @@ static u64 next_edge(const struct pit_channel *c, u64 now)
     if (!c->running || c->suspended)
         return ~0ull;
     if (c->mode == 3) {
-        u64 phase = e % c->reload, half = (c->reload + 1) / 2;
+        u64 phase = e % c->reload, half = high_half(c);
         at = e - phase + (phase < half && half < c->reload ? half : c->reload);
     } else if (c->mode == 2) {
         at = e - e % c->reload + c->reload;
@@ -93,14 +102,14 @@ static u64 next_edge(const struct pit_channel *c, u64 now)
         if (e >= at)
             return ~0ull;
     }
-    return now + (at - e);
+    return (now > c->start ? now : c->start) + (at - e);
 }
 
 static void update_line(struct pit *p)
 {
     struct pit_channel *c = &p->ch[0];
     u64 now = pit_clock(p);
-    bool ended = c->running && c->next_reload && periodic(c) && elapsed(c, now) >= c->reload;
+    bool ended = takes_count(c, now) && c->take_at == c->reload;
     sync_channel(c, now);
     bool out = channel_out(c, now);
     u64 rises = channel_rises(c, now);
@@ -119,12 +128,13 @@ static void update_line(struct pit *p)
 
 static void event_fire(void *ctx) { update_line(ctx); }
 
+/* Counters are loaded by the clock that follows the write or the trigger: N + 1 clocks to the end. */
 static void load(struct pit_channel *c, u32 count, u64 now)
 {
     c->reload = count;
     c->next_reload = 0;
     c->null_count = false;
-    c->start = now;
+    c->start = now + 1;
     c->held = 0;
     c->rises = 0;
     c->running = true;
@@ -144,11 +154,14 @@ static void write_count(struct pit_channel *c, u16 raw, u64 now)
         c->null_count = true;
         if (!c->running)
             c->reload = count;
-    } else if (periodic(c) && c->running && !c->suspended) {
-        u64 done = elapsed(c, now) / c->reload * c->reload;
-        c->start += done - c->held; /* the running period starts here */
-        c->held = 0;
-        c->rises = 0;
+    } else if (periodic(c) && c->running) {
+        u64 e = elapsed(c, now) % c->reload;
+        if (!c->suspended && now > c->start) { /* the running period starts here */
+            c->start = now;
+            c->held = (u32)e;
+            c->rises = 0;
+        }
+        c->take_at = c->mode == 3 && e < high_half(c) && high_half(c) < c->reload ? (u32)high_half(c) : c->reload;
         c->next_reload = count;
         c->null_count = true;
     } else {
@@ -186,6 +199,8 @@ static void latch_count(struct pit_channel *c, u64 now)
     c->latch_high = c->rw == 2;
 }
 
+static bool loading(const struct pit_channel *c, u64 now) { return c->running && now < c->start; }
+
 static void write_control(struct pit *p, u8 v, u64 now)
 {
     if (v >> 6 == 3) { /* read-back */
@@ -196,7 +211,7 @@ static void write_control(struct pit *p, u8 v, u64 now)
             if (!(v & 0x20))
                 latch_count(c, now);
             if (!(v & 0x10) && !c->status_latched) {
-                c->status = (u8)(channel_out(c, now) << 7 | c->null_count << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
+                c->status = (u8)(channel_out(c, now) << 7 | (c->null_count || loading(c, now)) << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
                 c->status_latched = true;
             }
         }
@@ -280,12 +295,12 @@ void pit_set_gate(struct pit *p, unsigned ch, bool level)
         if (periodic(c)) {
             load(c, c->next_reload ? c->next_reload : c->reload, now);
         } else {
-            c->start = now;
-            c->suspended = false;
+            c->start = now > c->start ? now : c->start;
+            c->suspended = c->mode == 0 && c->write_high; /* between the bytes of a count it stands still */
         }
     } else if (c->running) {
-        u64 e = elapsed(c, now); /* after the count has run out only its remainder matters */
-        c->held = (u32)(periodic(c) ? e % c->reload : e > 0x20000 ? 0x20000 + e % 0x10000 : e);
+        u64 e = elapsed(c, now), span = c->bcd ? 10000 : 65536; /* after the count has run out only its remainder matters */
+        c->held = (u32)(periodic(c) ? e % c->reload : e > 2 * span ? 2 * span + e % span : e);
         c->suspended = true;
     }
     if (ch == 0)

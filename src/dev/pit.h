@@ -14,7 +14,8 @@ struct pit_channel {
     bool armed;              /* modes 1, 5: a count is there, waiting for a trigger */
     bool suspended;          /* gate low in modes 0, 2, 3, 4: counter stands still */
     u32 reload;              /* 1-65536 (10000 in BCD), 0 before the first count */
-    u32 next_reload;         /* modes 2, 3: taken at the end of the period; 0: none */
+    u32 next_reload;         /* modes 2, 3: taken after take_at clocks; 0: none */
+    u32 take_at;
     u32 held;                /* counter clocks gone by before `start` (resume after a gate pause) */
     u64 start;               /* PIT clock number at which the current count was loaded */
     bool write_high, read_high;
