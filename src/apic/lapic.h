@@ -94,6 +94,7 @@ u8 lapic_ppr(const struct lapic *l);
 void lapic_set_tsc_offset(struct lapic *l, u64 offset);
 
 /* MSRs 1Bh, 6E0h, 800h-8FFh. Reads: 1 done, 0 not mine, -1 #GP; writes the same. */
+bool lapic_owns_msr(u32 msr);
 int lapic_msr_read(struct lapic *l, u32 msr, u64 *v);
 int lapic_msr_write(struct lapic *l, u32 msr, u64 v);
 bool lapic_set_base(struct lapic *l, u64 v);     /* false: #GP */

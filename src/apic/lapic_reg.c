@@ -209,6 +209,8 @@ bool lapic_set_base(struct lapic *l, u64 v)
     return true;
 }
 
+bool lapic_owns_msr(u32 msr) { return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE || (msr >= 0x800 && msr <= 0x8FF); }
+
 int lapic_msr_read(struct lapic *l, u32 msr, u64 *v)
 {
     u32 r;

@@ -82,6 +82,8 @@ SETTER(tsc) /* the physical TSC, in a guest too [APM2 15.30.5] */
 {
     (void)r, (void)n;
     c->st.tsc_offset += v - raw_tsc(c);
+    if (c->ops && c->ops->tsc_moved)
+        c->ops->tsc_moved(c->ops->ctx, c->index);
     return true;
 }
 

@@ -90,7 +90,6 @@ struct cpu_state {
     u64 spec_ctrl, mperf_base, aperf_base;
     u64 perf_ctl[6], perf_ctr[6];
     u64 mcg_status, mcg_ctl, mce_bank[MCE_BANKS][4];
-    u64 tsc_deadline;
     u64 cfg_msr[48];     /* MSRs that are stored and read back without an effect here; slots named in msr.def */
     u64 dr_mask[4];      /* breakpoint address masks, MSRs C0011027h, C0011019h-C001101Bh */
     u32 pkru;

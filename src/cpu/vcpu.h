@@ -63,6 +63,7 @@ struct machine_cpu_ops { /* upward calls, set by machine at creation */
     void (*apic_base_changed)(void *ctx, int cpu);
     void (*avic_doorbell)(void *ctx, u32 apic_id);     /* rings at the vCPU with that physical APIC id, if there is one */
     void (*init_taken)(void *ctx, int cpu);            /* the vCPU took an INIT: its local APIC resets with it */
+    void (*tsc_moved)(void *ctx, int cpu);             /* the guest wrote its TSC: tsc_offset is another */
 };
 
 struct vcpu;

@@ -54,16 +54,29 @@ static int op_ack(void *ctx, int cpu)
     return lapic_ack(&m->lapic[cpu]);
 }
 
+/* The timer asks for the time, so it is folded before its registers are looked at, as for any device. */
+static struct lapic *lapic_now(struct svmemu *m, int cpu, u32 msr)
+{
+    struct vcpu *c = m->cpu[cpu];
+    if (lapic_owns_msr(msr) && c->fold)
+        c->fold(c);
+    return &m->lapic[cpu];
+}
+
 static bool op_msr_read(void *ctx, int cpu, u32 msr, u64 *v)
 {
-    struct svmemu *m = ctx;
-    return lapic_msr_read(&m->lapic[cpu], msr, v) > 0;
+    return lapic_msr_read(lapic_now(ctx, cpu, msr), msr, v) > 0;
 }
 
 static int op_msr_write(void *ctx, int cpu, u32 msr, u64 v)
 {
+    return lapic_msr_write(lapic_now(ctx, cpu, msr), msr, v);
+}
+
+static void op_tsc_moved(void *ctx, int cpu)
+{
     struct svmemu *m = ctx;
-    return lapic_msr_write(&m->lapic[cpu], msr, v);
+    lapic_set_tsc_offset(&m->lapic[cpu], m->cpu[cpu]->st.tsc_offset);
 }
 
 /* Not when it is sent: GIF may hold it, an intercept or VM_CR.R_INIT turn it into something else [APM2 15.28]. */
@@ -211,6 +224,7 @@ static void reset_vcpu(struct svmemu *m, unsigned i)
     cpu_reset(c, false);
     c->st.apic_base = m->lapic[i].s.base;
     c->view.apic_page = lapic_mmio_page(&m->lapic[i]);
+    op_tsc_moved(m, (int)i);
 }
 
 void svmemu_reset(struct svmemu *m)
@@ -243,8 +257,8 @@ static bool create_parts(struct svmemu *m)
     const struct exec_config xc = { .blocks_off = m->cfg.blocks_off, .generic_only = m->cfg.generic_only };
     m->ops = (struct machine_cpu_ops){
         .ctx = m, .get_tpr = op_get_tpr, .set_tpr = op_set_tpr, .ack_intr = op_ack, .msr_read = op_msr_read, .msr_write = op_msr_write,
-        .apic_base_changed = apic_base_changed, .init_taken = op_init_taken,
-        .avic_doorbell = op_avic_doorbell,
+        .apic_base_changed = apic_base_changed, .init_taken = op_init_taken, .avic_doorbell = op_avic_doorbell,
+        .tsc_moved = op_tsc_moved,
     };
     m->bus = bus_create(m->model->maxphys);
     m->cpu = calloc(m->vcpus, sizeof(struct vcpu *));
@@ -262,7 +276,7 @@ static bool create_parts(struct svmemu *m)
     for (unsigned i = 0; i < m->vcpus; i++) {
         const struct lapic_cfg lc = {
             .id = i, .bsp = i == 0, .x2apic = feature(m, FEAT_X2APIC), .ext_space = feature(m, FEAT_EXTAPIC),
-            .maxphys = m->model->maxphys,
+            .tsc_deadline = feature(m, FEAT_TSCDEADLINE), .maxphys = m->model->maxphys,
         };
         lapic_init(&m->lapic[i], &m->apics, (int)i, &m->clock, &lc);
         if (!create_vcpu(m, i))
