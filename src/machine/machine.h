@@ -86,6 +86,7 @@ struct svmemu {
     u64 round_start, round_end; /* ticks */
     unsigned halted;            /* vCPUs of this round that found nothing to do */
     u64 insns;                  /* of all vCPUs */
+    bool leap;                  /* the round goes on to the next event because every vCPU sleeps */
     u64 idle_insns;             /* insns when the last round ended with all vCPUs halted and only pending events left; ~0: it did not */
     bool running;
     bool stop_set;

@@ -59,6 +59,24 @@ static bool all_dead(const struct svmemu *m)
     return true;
 }
 
+static bool all_asleep(const struct svmemu *m)
+{
+    for (unsigned i = 0; i < m->vcpus; i++)
+        if (m->cpu[i]->st.activity == ACT_RUN || m->cpu[i]->pending)
+            return false;
+    return true;
+}
+
+/* Somebody was woken from outside in the middle of a leap: the round ends here for all, wherever in it they stood. */
+static void end_leap(struct svmemu *m)
+{
+    u64 now = machine_ticks(m);
+    for (unsigned i = 0; i < m->vcpus; i++)
+        m->cpu[i]->ticks = now;
+    m->round_start = m->round_end = now;
+    m->leap = false;
+}
+
 /* Ends a round: time moves to its end, events fire, the next round begins. */
 static void next_round(struct svmemu *m)
 {
@@ -82,6 +100,9 @@ static void next_round(struct svmemu *m)
     }
     m->round_start = m->clock.now;
     u64 end = m->clock.now + (m->vcpus == 1 ? SLICE_ALONE : SLICE_SHARED);
+    m->leap = idle && next != ~0ull && all_asleep(m); /* nobody moves before that: as many rounds in one */
+    if (m->leap)
+        end = next;
     m->round_end = next < end ? (next > m->clock.now ? next : m->clock.now + 1) : end;
     m->clock.limit = m->round_end;
     m->halted = 0;
@@ -107,7 +128,7 @@ static void take_turn(struct svmemu *m, u64 *insns_left, u64 tick_limit)
         break;
     case EXEC_HALTED:
         if (c->ticks < until)
-            c->ticks = until;
+            m->clock.now = c->ticks = until;
         if (until < m->round_end)
             break;
         m->halted++;
@@ -154,6 +175,8 @@ enum svmemu_status svmemu_run(struct svmemu *m, uint64_t insns, uint64_t cycles,
         limit = start + cycles * TICKS_PER_CYCLE;
     if (!stop)
         stop = &local;
+    if (m->leap && m->turn < m->vcpus && !all_asleep(m))
+        end_leap(m);
     m->running = true;
     for (;;) {
         if (m->stop_set) {

@@ -60,8 +60,44 @@ static void test_own_timer(void **state)
     }
 }
 
+/* All vCPUs sleep until an event that is a second away; one is woken from outside long before. It runs then and there, the others sleep on. */
+static void test_woken_from_outside(void **state)
+{
+    /* The RTC's update interrupt is the one event; masked in both controllers it wakes nobody. sti; 1: hlt; inc %bx; jmp 1b */
+    static const uint8_t halt[] = { 0xB0, 0x0B, 0xE6, 0x70, 0xB0, 0x12, 0xE6, 0x71, 0xFB, 0xF4, 0x43, 0xEB, 0xFC };
+    static const uint8_t handler_nmi[] = { 0x0F, 0x31, 0x66, 0x89, 0xC6, 0x66, 0x89, 0xD7, 0xCF }; /* rdtsc to ESI and EDI; iret */
+    static const uint8_t vector[4] = { HANDLER & 0xFF, HANDLER >> 8 };
+    const struct svmemu_config c = { .memory = 4 << 20, .vcpus = 3, .cpu = "max", .flags = SVMEMU_PC };
+    struct svmemu *m;
+    struct svmemu_stop stop;
+    uint64_t low, high, wakes, from;
+    (void)state;
+    assert_int_equal(svmemu_create(&c, &m), SVMEMU_OK);
+    assert_int_equal(svmemu_mem_write(m, CODE, halt, sizeof halt), SVMEMU_OK);
+    assert_int_equal(svmemu_mem_write(m, HANDLER, handler_nmi, sizeof handler_nmi), SVMEMU_OK);
+    assert_int_equal(svmemu_mem_write(m, 4 * 2, vector, sizeof vector), SVMEMU_OK);
+    for (unsigned i = 0; i < c.vcpus; i++)
+        load(m, i);
+    for (unsigned k = 0; k < 4; k++) {
+        assert_int_equal(svmemu_run(m, SVMEMU_NO_LIMIT, 100000000, &stop), SVMEMU_OK);
+        assert_int_equal(stop.reason, SVMEMU_STOP_LIMIT_CYCLES);
+        from = stop.cycles;
+        assert_int_equal(svmemu_nmi(m, 1 + k % 2), SVMEMU_OK);
+        assert_int_equal(svmemu_run(m, SVMEMU_NO_LIMIT, 50000, &stop), SVMEMU_OK);
+        assert_int_equal(stop.reason, SVMEMU_STOP_LIMIT_CYCLES);
+        for (unsigned i = 0; i < c.vcpus; i++) {
+            assert_int_equal(svmemu_reg_read(m, i, "rbx", &wakes), SVMEMU_OK);
+            assert_int_equal(wakes, i ? (k + 3 - i) / 2 : 0);
+        }
+        assert_int_equal(svmemu_reg_read(m, 1 + k % 2, "rsi", &low), SVMEMU_OK);
+        assert_int_equal(svmemu_reg_read(m, 1 + k % 2, "rdi", &high), SVMEMU_OK);
+        assert_in_range(high << 32 | low, from, from + 1000); /* of this profile the TSC counts cycles */
+    }
+    svmemu_destroy(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_timer) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_timer), cmocka_unit_test(test_woken_from_outside) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
