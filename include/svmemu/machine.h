@@ -190,6 +190,16 @@ SVMEMU_API enum svmemu_status svmemu_msi(struct svmemu *m, uint64_t address, uin
 /** Buttons of the case; pressing one is an ACPI event that the guest may act on or not. */
 enum svmemu_button { SVMEMU_BUTTON_POWER, SVMEMU_BUTTON_SLEEP };
 SVMEMU_API enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button);
+/** General-purpose event 0 to 15 of ACPI's GPE0 block (PC only): sets its status bit, and with its enable bit the SCI. */
+SVMEMU_API enum svmemu_status svmemu_gpe(struct svmemu *m, unsigned event);
+/** What a processor's local APIC can be interrupted by from inside. svmemu has no thermal sensor, performance counters or IBS that do so
+ * by themselves; hypervisors program the entries all the same. */
+enum svmemu_local {
+    SVMEMU_LOCAL_THERMAL, SVMEMU_LOCAL_PERFORMANCE,
+    SVMEMU_LOCAL_EXTENDED, /**< and the three after it: entries 0 to 3 of AMD's extended LVT (500h-530h), where the profile has it */
+};
+/** One event of that kind: the entry's vector, NMI or SMI if it is not masked. SVMEMU_ARGUMENT: no such vCPU or entry. */
+SVMEMU_API enum svmemu_status svmemu_local_interrupt(struct svmemu *m, unsigned vcpu, unsigned source);
 SVMEMU_API enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu);
 /** What a machine check leaves in MCi_STATUS, MCi_ADDR and MCi_MISC of its bank. */
 struct svmemu_mce {

@@ -139,6 +139,15 @@ void lapic_local_event(struct lapic *l, enum apic_lvt which)
         lvt_deliver(l, l->s.lvt[which], false);
 }
 
+bool lapic_extended_event(struct lapic *l, unsigned n)
+{
+    if (!l->cfg.ext_space || n >= APIC_EILVT_COUNT)
+        return false;
+    if (sw_enabled(l))
+        lvt_deliver(l, l->s.eilvt[n], false);
+    return true;
+}
+
 /* ---- pins ---- */
 
 void lapic_set_lint(struct lapic *l, unsigned pin, bool level)

@@ -110,6 +110,7 @@ void lapic_set_lint(struct lapic *l, unsigned pin, bool level);
 void apic_bus_set_intr(struct apic_bus *b, bool level);       /* the 8259's INT: LINT0 of every local APIC */
 void apic_bus_nmi(struct apic_bus *b);                        /* NMI pin: a pulse on LINT1 of every local APIC */
 void lapic_local_event(struct lapic *l, enum apic_lvt which); /* performance counter, thermal */
+bool lapic_extended_event(struct lapic *l, unsigned n);       /* by entry n of the extended LVT; false: there is no such entry */
 /* A message from an I/O APIC, MSI or IPI. dest: 8-bit ids (FFh broadcast) unless wide. Returns how many accepted. */
 int apic_bus_deliver(struct apic_bus *b, u32 dest, bool logical, bool wide, enum apic_mode mode, u8 vector, bool level_triggered);
 /* A write of `data` by a device to APIC_MSI_SPA and up; 0: nobody took it. */

@@ -32,9 +32,10 @@ static void write_lvt(struct lapic *l, unsigned i, u32 v)
 static void write_svr(struct lapic *l, u32 v)
 {
     l->s.svr = v & 0x3FF;
-    if (!(v & SVR_ENABLE))
-        for (unsigned i = 0; i < LVT_COUNT; i++)
-            l->s.lvt[i] |= LVT_MASKED;
+    for (unsigned i = 0; i < LVT_COUNT && !(v & SVR_ENABLE); i++)
+        l->s.lvt[i] |= LVT_MASKED;
+    for (unsigned i = 0; i < APIC_EILVT_COUNT && !(v & SVR_ENABLE); i++)
+        l->s.eilvt[i] |= LVT_MASKED;
     lapic_update(l);
 }
 
@@ -108,7 +109,7 @@ static bool ext_write(struct lapic *l, unsigned off, u32 v)
             l->s.ier[(off - R_IER) >> 4] = v;
         lapic_update(l);
     } else if (off >= R_EILVT && off < R_EILVT + 0x10 * APIC_EILVT_COUNT) {
-        l->s.eilvt[(off - R_EILVT) >> 4] = v & 0x107FF;
+        l->s.eilvt[(off - R_EILVT) >> 4] = (v & 0x107FF) | (l->s.svr & SVR_ENABLE ? 0 : LVT_MASKED);
     } else {
         return off == R_EXT_FEATURE;
     }

@@ -352,6 +352,17 @@ enum svmemu_status svmemu_nmi(struct svmemu *m, unsigned vcpu)
     return SVMEMU_OK;
 }
 
+enum svmemu_status svmemu_local_interrupt(struct svmemu *m, unsigned vcpu, unsigned source)
+{
+    if (vcpu >= m->vcpus)
+        return machine_fail(m, SVMEMU_ARGUMENT, "vCPU %u: the machine has %u", vcpu, m->vcpus);
+    if (source < SVMEMU_LOCAL_EXTENDED)
+        lapic_local_event(&m->lapic[vcpu], source == SVMEMU_LOCAL_THERMAL ? LVT_THERMAL : LVT_PERF);
+    else if (!lapic_extended_event(&m->lapic[vcpu], source - SVMEMU_LOCAL_EXTENDED))
+        return machine_fail(m, SVMEMU_ARGUMENT, "local interrupt source %u: the processor has no such entry", source);
+    return SVMEMU_OK;
+}
+
 enum svmemu_status svmemu_machine_check(struct svmemu *m, unsigned vcpu, unsigned bank, const struct svmemu_mce *e)
 {
     if (vcpu >= m->vcpus)

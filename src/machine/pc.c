@@ -174,3 +174,13 @@ enum svmemu_status svmemu_button(struct svmemu *m, enum svmemu_button button)
         return machine_fail(m, SVMEMU_ARGUMENT, "button %u does not exist", (unsigned)button);
     return SVMEMU_OK;
 }
+
+enum svmemu_status svmemu_gpe(struct svmemu *m, unsigned event)
+{
+    if (!m->pc)
+        return machine_fail(m, SVMEMU_UNSUPPORTED, "this machine has no power management");
+    if (event > 15)
+        return machine_fail(m, SVMEMU_ARGUMENT, "general-purpose event %u: there are 0 to 15", event);
+    pmtimer_gpe(&m->pc->pm, event);
+    return SVMEMU_OK;
+}

@@ -401,12 +401,31 @@ static void extended_space(void **state)
         lapic_reg_write(l, 0x500 + 0x10 * i, 0xFFFFFFFF);
         assert_int_equal(lapic_reg_read(l, 0x500 + 0x10 * i), 0x107FF);
     }
+    for (unsigned i = 0; i < 4; i++) { /* each by its own vector, or as an NMI; not while masked */
+        assert_true(lapic_extended_event(l, i));
+        lapic_reg_write(l, 0x500 + 0x10 * i, 0x91 + 0x10 * i);
+        assert_true(lapic_extended_event(l, i));
+        assert_int_equal(lapic_ack(l), 0x91 + 0x10 * i);
+        lapic_reg_write(l, 0xB0, 0);
+        lapic_reg_write(l, 0x500 + 0x10 * i, 0x400);
+        assert_int_equal(hits(f->nmi), 0);
+        assert_true(lapic_extended_event(l, i));
+        assert_int_equal(hits(f->nmi), 1);
+    }
+    assert_false(lapic_extended_event(l, 4));
+    lapic_reg_write(l, 0xF0, 0xFF); /* software disable masks these entries too */
+    assert_int_equal(lapic_reg_read(l, 0x520), 0x10400);
+    lapic_reg_write(l, 0x520, 0x95);
+    lapic_reg_write(l, 0xF0, 0x1FF);
+    assert_true(lapic_extended_event(l, 2));
+    assert_true(who(f, 0x95) == 0 && !hits(f->nmi));
     struct lapic plain;
     const struct lapic_cfg cfg = { .id = 1, .maxphys = 40 };
     lapic_init(&plain, &f->bus, 1, &f->clock, &cfg);
     assert_int_equal(lapic_reg_read(&plain, 0x30) >> 31, 0);
     assert_int_equal(lapic_reg_read(&plain, 0x400), 0);
     assert_int_equal(esr(&plain), 0x80);
+    assert_false(lapic_extended_event(&plain, 0));
     assert_int_equal(lapic_set_base(&plain, 0xFEE00C00), 0); /* no x2APIC */
     f->bus.cpus[1] = &f->l[1];
 }
