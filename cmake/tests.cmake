@@ -137,6 +137,9 @@ if(TARGET guests AND TARGET svmemu)
     add_test(NAME guest.where COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/where.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_stuck.elf ${PROJECT_BINARY_DIR}/where)
     set_tests_properties(guest.where PROPERTIES LABELS guest TIMEOUT 120)
+    add_test(NAME guest.cli COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/cli.sh $<TARGET_FILE:svmemu>
+        ${svmemu_guest_dir}/pc_ends.elf ${PROJECT_BINARY_DIR}/cli)
+    set_tests_properties(guest.cli PROPERTIES LABELS guest TIMEOUT 120)
     add_test(NAME guest.firmware_linux COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/firmware_linux.sh $<TARGET_FILE:svmemu>
         ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/firmware)
     set_tests_properties(guest.firmware_linux PROPERTIES LABELS "guest" TIMEOUT 600 SKIP_RETURN_CODE 77 RESOURCE_LOCK "kernel;firmware")

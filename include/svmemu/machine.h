@@ -60,7 +60,7 @@ struct svmemu_config {
     bool blocks_off, generic_only, fast_off;
 };
 
-/** Creates a machine after RESET. */
+/** Creates a machine after RESET. A configuration that is refused is explained to config->diag as "machine.config". */
 SVMEMU_API enum svmemu_status svmemu_create(const struct svmemu_config *config, struct svmemu **out);
 SVMEMU_API void svmemu_destroy(struct svmemu *m);
 /** One line that says more than the status of the last call that failed; "" if none. */
@@ -74,7 +74,9 @@ SVMEMU_API const char *svmemu_profile_text(unsigned i);
 /** Calls f for each feature the real part has and svmemu does not show. */
 SVMEMU_API void svmemu_profile_missing(unsigned i, void (*f)(void *ctx, const char *name, const char *text), void *ctx);
 
-/** @name Address space. Addresses and sizes are multiples of 4096. */
+/** @name Address space. Addresses and sizes of memory and registers are multiples of 4096. A range shadows what was mapped before it,
+ * the machine's own memory and devices too, so that a harness can stand in for a device; there is no unmapping. RAM and ROM count to
+ * 1 TiB together (SVMEMU_MEMORY beyond). The structures of handlers are copied; data of a ROM too. */
 /**@{*/
 SVMEMU_API enum svmemu_status svmemu_map_ram(struct svmemu *m, uint64_t address, uint64_t size);
 SVMEMU_API enum svmemu_status svmemu_map_rom(struct svmemu *m, uint64_t address, uint64_t size, const void *data, size_t len);
@@ -182,7 +184,8 @@ SVMEMU_API void svmemu_request_stop(struct svmemu *m);
 
 /** @name From outside */
 /**@{*/
-/** Level of a legacy interrupt line 0-15 (PC only). */
+/** Level of a legacy interrupt line 0-15 (PC only). After RESET the local APIC's LINT0 is masked, as on silicon; loading a guest
+ * leaves it as firmware does, open for the 8259. Without a load the guest opens it, or turns the local APIC off. */
 SVMEMU_API enum svmemu_status svmemu_irq(struct svmemu *m, unsigned line, bool level);
 /** An interrupt message, as a PCI function writes it: address FEE00000h to FEEFFFFCh in steps of 4 [PCI 3.0 6.8.1].
  * accepted (may be NULL): how many local APICs took it. SVMEMU_ARGUMENT: no such address. */

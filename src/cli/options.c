@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,11 +54,14 @@ void print_help(FILE *f)
           f);
 }
 
-static bool bad(const char *fmt, const char *what)
+__attribute__((format(printf, 1, 2))) static bool bad(const char *fmt, ...)
 {
+    va_list ap;
+    va_start(ap, fmt);
     fputs("svmemu: ", stderr);
-    fprintf(stderr, fmt, what);
+    vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
+    va_end(ap);
     return false;
 }
 
@@ -64,12 +69,10 @@ static bool number(const char *opt, const char *text, uint64_t min, uint64_t max
 {
     char *end;
     errno = 0;
-    if (text[0] < '0' || text[0] > '9')
-        return bad("--%s needs a number", opt);
     *out = strtoull(text, &end, 0);
-    if (*end || errno || *out < min || *out > max)
-        return bad("the number given to --%s is malformed or out of range", opt);
-    return true;
+    if (text[0] >= '0' && text[0] <= '9' && !*end && !errno && *out >= min && *out <= max)
+        return true;
+    return bad("--%s %s: a whole number from %" PRIu64 " to %" PRIu64 " is wanted", opt, text, min, max);
 }
 
 static bool size(const char *text, uint64_t *out)
@@ -155,7 +158,7 @@ static bool append(struct options *o, const char *text)
     size_t n = o->cmdline ? strlen(o->cmdline) + 1 : 0;
     char *p = realloc(o->cmdline, n + strlen(text) + 1);
     if (!p)
-        return bad("no memory for %s", "the command line");
+        return bad("no memory for the command line");
     if (n)
         p[n - 1] = ' ';
     strcpy(p + n, text);
@@ -281,7 +284,7 @@ static bool one(struct options *o, int c)
         return !strcmp(optarg, "2.1") || !strcmp(optarg, "3.0") || bad("--smbios %s: only 2.1 and 3.0 are known", optarg);
     case OPT_BREAK: o->machine.broken_acpi = optarg; return true;
     case OPT_NOREBOOT: o->no_reboot = true; return true;
-    default: return false; /* getopt has printed why */
+    default: return bad("see svmemu --help"); /* getopt has printed why */
     }
 }
 
@@ -305,6 +308,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
     o->machine.flags = SVMEMU_PC | SVMEMU_EXIT_PORT | SVMEMU_TEST_DEVICE_AUTO;
     *status = EXIT_USAGE;
     optind = 1;
+    argv[0] = (char[]){ "svmemu" }; /* what getopt's messages begin with */
     while ((c = getopt_long(argc, argv, "-m:c:h", longs, NULL)) != -1) { /* "-": words that are no options arrive in order, as 1 */
         if (c == 'h') {
             print_help(stdout);
@@ -326,7 +330,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
     if (!o->guest && o->firmware)
         return true;
     if (!o->guest)
-        return bad("%s", "no guest was given; see svmemu --help");
+        return bad("no guest was given; see svmemu --help");
     for (int i = optind; i < argc; i++)
         if (!append(o, argv[i]))
             return false;

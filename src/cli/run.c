@@ -32,11 +32,13 @@ static void on_diag(void *ctx, const struct svmemu_diag *d)
     if (o->explain && !strncmp(d->id, "vmrun.check.", 12))
         return; /* --explain lists them with the exit */
     fflush(stdout);
+    fprintf(stderr, "svmemu: %s: %s [%s]", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2], d->text, d->id);
     char symbol[SYMBOL_TEXT] = "";
-    if (o->m)
+    if (d->vcpu >= 0 && o->m)
         symbol_text(o->m, d->rip, symbol);
-    fprintf(stderr, "svmemu: %s: %s [%s] vCPU %d rip %" PRIx64 "%s%s%s\n", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2],
-            d->text, d->id, d->vcpu, d->rip, symbol, d->section ? " " : "", d->section ? d->section : "");
+    if (d->vcpu >= 0)
+        fprintf(stderr, " vCPU %d rip %" PRIx64 "%s", d->vcpu, d->rip, symbol);
+    fprintf(stderr, "%s%s\n", d->section ? " " : "", d->section ? d->section : "");
 }
 
 static int exit_status(const struct svmemu_stop *s, int signal_seen)
@@ -196,8 +198,7 @@ int run_guest(struct options *o)
     o->machine.ctx = o;
     enum svmemu_status r = svmemu_create(&o->machine, &s.m);
     if (r != SVMEMU_OK) {
-        const char *name = r == SVMEMU_PROFILE ? o->machine.cpu : r == SVMEMU_NAME ? o->machine.broken_acpi : NULL;
-        fprintf(stderr, "svmemu: cannot build the machine: %s%s%s\n", svmemu_status_text(r), name ? ": " : "", name ? name : "");
+        fprintf(stderr, "svmemu: cannot build the machine: %s\n", svmemu_status_text(r));
         return EXIT_USAGE;
     }
     o->m = s.m;

@@ -286,7 +286,9 @@ static enum svmemu_status check_range(struct svmemu *m, u64 address, u64 size)
 
 static enum svmemu_status mapped(struct svmemu *m, bool ok, u64 address)
 {
-    return ok ? SVMEMU_OK : machine_fail(m, SVMEMU_OVERLAP, "the range at %llXh could not be mapped", (unsigned long long)address);
+    return ok ? SVMEMU_OK
+              : machine_fail(m, SVMEMU_MEMORY, "no memory for the range at %llXh; a machine has at most 1 TiB of RAM and ROM",
+                             (unsigned long long)address);
 }
 
 enum svmemu_status svmemu_map_ram(struct svmemu *m, uint64_t address, uint64_t size)

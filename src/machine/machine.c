@@ -290,22 +290,24 @@ static enum svmemu_status check_config(struct svmemu *m)
     struct svmemu_config *c = &m->cfg;
     m->model = cpu_model_find(c->cpu);
     if (!m->model)
-        return SVMEMU_PROFILE;
+        return machine_fail(m, SVMEMU_PROFILE, "processor profile \"%s\" is not known; \"svmemu cpus\" or svmemu_profile_name() lists them", c->cpu);
     if (!c->vcpus)
         c->vcpus = 1;
     if (!c->memory && !c->no_memory)
         c->memory = 128u << 20;
-    if (c->no_memory && c->memory)
-        return SVMEMU_ARGUMENT;
     cpu_model_features(m->model, m->features);
-    if (c->vcpus > (feature(m, FEAT_X2APIC) ? MACHINE_MAX_VCPUS : XAPIC_MAX_VCPUS) || (c->memory & PAGE_MASK) || c->memory > (1ull << (m->model->maxphys - 1)))
-        return SVMEMU_ARGUMENT;
-    if (c->memory > 1ull << 40 || ((c->flags & SVMEMU_PC) && c->memory < 2u << 20))
-        return SVMEMU_ARGUMENT;
+    unsigned most = feature(m, FEAT_X2APIC) ? MACHINE_MAX_VCPUS : XAPIC_MAX_VCPUS;
+    u64 least = c->flags & SVMEMU_PC ? 2u << 20 : 0, top = 1ull << (m->model->maxphys - 1 < 40 ? m->model->maxphys - 1 : 40);
+    if (c->vcpus > most)
+        return machine_fail(m, SVMEMU_ARGUMENT, "%u vCPUs: 1 to %u are possible with profile %s", c->vcpus, most, m->model->name);
+    if (c->no_memory ? c->memory != 0 : c->memory & PAGE_MASK || c->memory < least || c->memory > top)
+        return machine_fail(m, SVMEMU_ARGUMENT, "%llu bytes of memory: a multiple of 4096 from %llu to %llu is possible, or none with no_memory",
+                            (unsigned long long)c->memory, (unsigned long long)least, (unsigned long long)top);
     if (c->serial_ports > 0xF)
-        return SVMEMU_ARGUMENT;
+        return machine_fail(m, SVMEMU_ARGUMENT, "serial ports %Xh: there are four", c->serial_ports);
     if (c->broken_acpi && !acpi_can_break(c->broken_acpi))
-        return SVMEMU_NAME;
+        return machine_fail(m, SVMEMU_NAME, "ACPI table \"%s\" to break: RSDP, RSDT, XSDT, FACP, APIC, HPET, MCFG and DSDT are possible",
+                            c->broken_acpi);
     if (c->broken_acpi)
         memcpy(m->broken_acpi, c->broken_acpi, 4);
     if (!c->epoch)
@@ -332,6 +334,8 @@ enum svmemu_status svmemu_create(const struct svmemu_config *config, struct svme
         s = SVMEMU_MEMORY;
     m->cfg.cpu = m->cfg.broken_acpi = NULL; /* the caller's strings */
     if (s != SVMEMU_OK) {
+        if (*m->error) /* the only way to say more than the status: there will be no machine to ask */
+            diag_emit(&m->diag, DIAG_ERROR, "machine.config", -1, 0, 0, NULL, "%s", m->error);
         svmemu_destroy(m);
         return s;
     }
