@@ -7,6 +7,7 @@
 #include "decoder/rows.h"
 #include "exec/private.h"
 #include "svm/svm.h"
+#include "table.h"
 
 enum { MEMORY = 1 << 20, CODE = 0x3000, IDT = 0x4000, TSS_NOW = 0x2400, CELL_COLUMNS = 7, MAX_CELLS = 2000, MAX_VALUE = 64, MAX_PORTS = 8 };
 
@@ -53,40 +54,12 @@ static void complain(const struct cell *c, const char *fmt, ...)
 
 /* ---- the file ---- */
 
-static char *trim(char *s)
-{
-    while (*s == ' ')
-        s++;
-    for (size_t n = strlen(s); n && s[n - 1] == ' '; n--)
-        s[n - 1] = 0;
-    return s;
-}
-
 static void load_cells(void)
 {
-    FILE *f = fopen(SVMEMU_SOURCE_DIR "/tests/data/system_cells.txt", "rb");
     unsigned n = 0;
-    assert_non_null(f);
-    text = calloc(1, 1 << 18);
-    assert_non_null(text);
-    assert_true(fread(text, 1, (1 << 18) - 1, f) < (1 << 18) - 1);
-    fclose(f);
-    for (char *line = text, *next; line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = 0;
-        n++;
-        if (!*line || *line == '#')
-            continue;
-        char *c[CELL_COLUMNS], *at = line;
-        for (unsigned i = 0; i < CELL_COLUMNS; i++) {
-            char *bar = strchr(at, '|');
-            c[i] = at;
-            at = bar ? bar + 1 : at + strlen(at);
-            if (bar)
-                *bar = 0;
-            c[i] = trim(c[i]);
-        }
+    char *at = text = table_read("system_cells.txt"), *c[CELL_COLUMNS];
+    for (char *line; (line = table_row(&at, &n));) {
+        table_columns(line, '|', c, CELL_COLUMNS);
         assert_true(ncells < MAX_CELLS);
         cells[ncells++] = (struct cell){ n, c[0], c[1], c[2], c[3], c[4], c[5], c[6] };
     }

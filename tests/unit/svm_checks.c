@@ -5,6 +5,7 @@
  * valid VMCBs do not fail. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_host.h"
+#include "table.h"
 
 enum { MAX_ROWS = 128, MAX_LINES = 256, MAX_WORDS = 16, MAX_IDS = 24 };
 
@@ -29,44 +30,16 @@ static struct line lines[MAX_LINES];
 static unsigned nlines, failures, pairs_run, pairs_contradict;
 static char *texts[2];
 
-static char *read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    char *s = calloc(1, 1 << 17);
-    assert_non_null(s);
-    assert_true(fread(s, 1, (1 << 17) - 1, f) < (1 << 17) - 1);
-    fclose(f);
-    return s;
-}
-
 static void load_rows(char *text)
 {
-    char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *at = line;
-        if (*line == '#' || !strncmp(line, "row,", 4))
+    unsigned n = 0;
+    for (char *line; (line = table_row(&text, &n));) {
+        if (!strncmp(line, "row,", 4))
             continue;
         assert_true(nrows < MAX_ROWS);
-        for (unsigned i = 0; i < 9; i++) {
-            rows[nrows].f[i] = at;
-            char *comma = strchr(at, ',');
-            if (!comma != (i == 8))
-                fail_msg("consistency.csv: nine columns in \"%s\"", line);
-            if (comma)
-                *comma = 0, at = comma + 1;
-        }
-        nrows++;
+        if (table_columns(line, ',', rows[nrows++].f, 9) != 9)
+            fail_msg("consistency.csv:%u: nine columns are wanted", n);
     }
-}
-
-static char *trim(char *s)
-{
-    while (*s == ' ')
-        s++;
-    for (size_t n = strlen(s); n && s[n - 1] == ' '; n--)
-        s[n - 1] = 0;
-    return s;
 }
 
 /* "cr0+=20000000": key cr0, wants those bits set. A part of a field counts as its own key, and the cells name whole fields. */
@@ -89,23 +62,10 @@ static void parse_word(struct word *w, const char *text)
 static void load_lines(char *text)
 {
     unsigned n = 0;
-    for (char *at = text, *next; at && *at; at = next) {
+    for (char *row; (row = table_row(&text, &n));) {
         struct line *l = &lines[nlines];
-        char *part[5] = {0}, *save = NULL;
-        next = strchr(at, '\n');
-        if (next)
-            *next++ = 0;
-        n++;
-        if (!*at || *at == '#')
-            continue;
-        for (unsigned i = 0; i < 5; i++) {
-            char *bar = strchr(at, '|');
-            part[i] = at;
-            at = bar ? bar + 1 : at + strlen(at);
-            if (bar)
-                *bar = 0;
-            part[i] = trim(part[i]);
-        }
+        char *part[5], *save = NULL;
+        table_columns(row, '|', part, 5);
         assert_true(nlines < MAX_LINES);
         *l = (struct line){.at = n, .row = part[0], .modes = part[1], .outcome = part[3], .features = part[4]};
         for (char *w = strtok_r(part[2], " ", &save); w; w = strtok_r(NULL, " ", &save)) {
@@ -587,8 +547,8 @@ static void merged_state(void **state)
 
 int main(void)
 {
-    texts[0] = read_file(SVMEMU_SOURCE_DIR "/tests/data/consistency.csv");
-    texts[1] = read_file(SVMEMU_SOURCE_DIR "/tests/data/consistency_cells.txt");
+    texts[0] = table_read("consistency.csv");
+    texts[1] = table_read("consistency_cells.txt");
     load_rows(texts[0]);
     load_lines(texts[1]);
     const struct CMUnitTest tests[] = {cmocka_unit_test(ids_match), cmocka_unit_test(every_rule), cmocka_unit_test(coverage),

@@ -4,6 +4,7 @@
  * both tables are compared with the implementation's lists of ids, both ways. The coverage table is printed. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_guest.h"
+#include "table.h"
 
 static const char *const profiles[] = {"k8", "barcelona", "zen3", "max"};
 enum { MAX_ROWS = 256, MAX_CELLS = 1024, CELL_COLUMNS = 10 };
@@ -26,45 +27,12 @@ static struct cell cells[MAX_CELLS];
 static unsigned ncells, failures;
 static char *texts[2];
 
-static char *read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    char *s = calloc(1, 1 << 18);
-    assert_non_null(s);
-    assert_true(fread(s, 1, (1 << 18) - 1, f) < (1 << 18) - 1);
-    fclose(f);
-    return s;
-}
-
-static char *trim(char *s)
-{
-    while (*s == ' ')
-        s++;
-    for (size_t n = strlen(s); n && s[n - 1] == ' '; n--)
-        s[n - 1] = 0;
-    return s;
-}
-
 static void load_rows(char *text)
 {
-    char *save = NULL;
-    bool head = true;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *f[13], *at = line;
-        if (*line == '#')
-            continue;
-        if (head) { /* the names of the columns */
-            head = false;
-            continue;
-        }
-        for (unsigned i = 0; i < 13; i++) {
-            f[i] = at;
-            char *comma = i < 12 ? strchr(at, ',') : NULL;
-            assert_true(i == 12 || comma);
-            if (comma)
-                *comma = 0, at = comma + 1;
-        }
+    unsigned n = 0;
+    char *f[13];
+    for (char *line = table_row(&text, &n); (line = table_row(&text, &n));) { /* after the names of the columns */
+        assert_int_equal(table_columns(line, ',', f, 13), 13);
         assert_true(nrows < MAX_ROWS);
         rows[nrows++] = (struct row){.code = *f[0] == '-' ? strtoll(f[0], NULL, 10) : strtoll(f[0], NULL, 16), .name = f[1], .word = f[2],
                                      .bit = f[3], .rip = f[7], .nrip = f[8], .bytes = f[9], .order = f[10], .feature = f[11], .reason = f[12]};
@@ -74,22 +42,9 @@ static void load_rows(char *text)
 static void load_cells(char *text)
 {
     unsigned n = 0;
-    for (char *line = text, *next; line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = 0;
-        n++;
-        if (!*line || *line == '#')
-            continue;
-        char *f[CELL_COLUMNS], *at = line;
-        for (unsigned i = 0; i < CELL_COLUMNS; i++) {
-            char *bar = strchr(at, '|');
-            f[i] = at;
-            at = bar ? bar + 1 : at + strlen(at);
-            if (bar)
-                *bar = 0;
-            f[i] = trim(f[i]);
-        }
+    char *f[CELL_COLUMNS];
+    for (char *line; (line = table_row(&text, &n));) {
+        table_columns(line, '|', f, CELL_COLUMNS);
         assert_true(ncells < MAX_CELLS);
         cells[ncells++] = (struct cell){n, f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9]};
     }
@@ -477,8 +432,8 @@ static void coverage(void **state)
 
 int main(void)
 {
-    texts[0] = read_file(SVMEMU_SOURCE_DIR "/tests/data/intercepts.csv");
-    texts[1] = read_file(SVMEMU_SOURCE_DIR "/tests/data/intercept_cells.txt");
+    texts[0] = table_read("intercepts.csv");
+    texts[1] = table_read("intercept_cells.txt");
     load_rows(texts[0]);
     load_cells(texts[1]);
     const struct CMUnitTest tests[] = {cmocka_unit_test(ids_match), cmocka_unit_test(every_cell), cmocka_unit_test(coverage)};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Stands still three calls deep, each with a frame pointer, after two #VMEXITs. The command line says where the
  * frame pointer points instead: "apic" and "hole" are no memory, "loop" is itself. */
+#include "cmdline.h"
 #include "svm.h"
 
 void inner(void);
@@ -25,24 +26,6 @@ __attribute__((noinline)) static void nested_guest(void)
         __asm__ volatile("hlt");
 }
 
-/* The command line, from fw_cfg. */
-static char cmdline[64];
-
-static void read_cmdline(void)
-{
-    __asm__ volatile("outw %0, %1" : : "a"((u16)0x15), "d"((u16)0x510));
-    for (unsigned i = 0; i < sizeof(cmdline) - 1; i++)
-        cmdline[i] = (char)inb(0x511);
-}
-
-static bool wild(const char *word)
-{
-    unsigned n = 0;
-    while (word[n] && cmdline[n] == word[n])
-        n++;
-    return !word[n];
-}
-
 void guest_main(void)
 {
     struct guest_regs regs = { 0 };
@@ -54,8 +37,7 @@ void guest_main(void)
     svm_run(&vmcb, &regs);
     vmcb.rip += 3;
     svm_run(&vmcb, &regs);
-    read_cmdline();
     print("stuck\n");
     self = (uintptr_t)&self;
-    outer(wild("apic") ? 0xFEE00000 : wild("hole") ? 0xFD000000 : wild("loop") ? (uintptr_t)&self : 0);
+    outer(cmdline_is("apic") ? 0xFEE00000 : cmdline_is("hole") ? 0xFD000000 : cmdline_is("loop") ? (uintptr_t)&self : 0);
 }
