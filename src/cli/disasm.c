@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Capstone, loaded when a trace asks for it and not with the program: its tables take more relocations than all the rest of svmemu, a third
- * of the time that starting takes. */
+/* Capstone, loaded when a trace asks for it and not with the program: its tables take more relocations than all the rest of
+ * svmemu, a third of the time that starting takes. */
 #include "cli/disasm.h"
 
 #include <capstone/capstone.h>
