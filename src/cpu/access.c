@@ -141,11 +141,13 @@ static bool simple_width(unsigned len)
     return len <= 8 && (len & (len - 1)) == 0;
 }
 
-/* Devices ask for the time, so it is folded before they are looked at. */
-static void device_time(struct vcpu *c)
+/* Devices ask for the time, so it is folded before they are looked at; what the access itself takes passes after that. */
+static void device_time(struct vcpu *c, u64 spa)
 {
     if (c->fold)
         c->fold(c);
+    if (!(spa & MMU_SPA_AVIC) && (spa & ~(u64)PAGE_MASK) != c->view.apic_page)
+        cpu_charge_class(c, TIME_mmio);
 }
 
 static void piece_read(struct vcpu *c, const struct piece *p, u8 *to)
@@ -153,10 +155,21 @@ static void piece_read(struct vcpu *c, const struct piece *p, u8 *to)
     struct spa at = { p->xl.spa.v & ~MMU_SPA_AVIC };
     if (LIKELY(p->xl.host != NULL))
         memcpy(to, p->xl.host, p->len);
-    else if (device_time(c), simple_width(p->len)) /* a device sees one access of the full width */
+    else if (device_time(c, p->xl.spa.v), simple_width(p->len)) /* a device sees one access of the full width */
         store_le(to, p->len, phys_read_le(&c->view, at, p->len));
     else
         phys_read(&c->view, at, to, p->len);
+}
+
+static COLD void piece_to_device(struct vcpu *c, const struct piece *p, const u8 *from)
+{
+    device_time(c, p->xl.spa.v);
+    if (UNLIKELY(p->xl.spa.v & MMU_SPA_AVIC))
+        c->avic->write(c, p->xl.spa.v & ~MMU_SPA_AVIC, from, p->len);
+    else if (simple_width(p->len))
+        phys_write_le(&c->view, p->xl.spa, p->len, load_le(from, p->len));
+    else
+        phys_write(&c->view, p->xl.spa, from, p->len);
 }
 
 static void piece_write(struct vcpu *c, const struct piece *p, const u8 *from)
@@ -164,12 +177,8 @@ static void piece_write(struct vcpu *c, const struct piece *p, const u8 *from)
     if (LIKELY(p->xl.host != NULL)) {
         if (!p->xl.page_flags || page_before_write(c->view.bus, p->xl.bpn, (unsigned)(p->xl.spa.v & PAGE_MASK), p->len))
             memcpy(p->xl.host, from, p->len);
-    } else if (device_time(c), UNLIKELY(p->xl.spa.v & MMU_SPA_AVIC)) {
-        c->avic->write(c, p->xl.spa.v & ~MMU_SPA_AVIC, from, p->len);
-    } else if (simple_width(p->len)) {
-        phys_write_le(&c->view, p->xl.spa, p->len, load_le(from, p->len));
     } else {
-        phys_write(&c->view, p->xl.spa, from, p->len);
+        piece_to_device(c, p, from);
     }
 }
 

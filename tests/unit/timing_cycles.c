@@ -145,7 +145,7 @@ static u64 exceptions(const struct svmemu *m)
 static void test_classes(void **state)
 {
     bool seen[TIME_COUNT] = { [TIME_none] = true,
-                              [TIME_walk_ref] = true, [TIME_event] = true, /* see test_walks, test_events */
+                              [TIME_walk_ref] = true, [TIME_event] = true, [TIME_mmio] = true, /* see test_walks, test_events, test_devices */
                               [TIME_vmrun] = true, [TIME_vmexit] = true, [TIME_vmmcall] = true }; /* see test_world_switch */
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(samples); i++) {
@@ -190,6 +190,33 @@ static void test_rep(void **state)
         assert_int_equal(run(m, e, 2), class_ticks[TIME_string] + 1000 * TICKS_PER_CYCLE + class_ticks[TIME_nop]);
         svmemu_destroy(m);
     }
+}
+
+/* What leaves the processor takes its time, each access of a REP too; the local APIC and RAM are near. */
+static void test_devices(void **state)
+{
+    static const u8 code[] = {
+        0x8B, 0x06, 0x89, 0x06,             /* mov eax, [rsi]; mov [rsi], eax */
+        0xF3, 0xA5, 0x90,                   /* rep movsd; nop */
+    };
+    const u64 pair = 2 * class_ticks[TIME_mov] + class_ticks[TIME_load] - 16 + class_ticks[TIME_store] - 16;
+    const u64 rep = class_ticks[TIME_string] + 4 * TICKS_PER_CYCLE + class_ticks[TIME_nop], mmio = class_ticks[TIME_mmio];
+    const struct {
+        u64 spa, each;
+    } places[] = { { DATA, 0 }, { 0xFEE000F0, 0 }, { 0xD0000000 /* nothing */, mmio } };
+    (void)state;
+    assert_true(mmio >= 100 * TICKS_PER_CYCLE);
+    for (unsigned i = 0; i < ARRAY_LEN(places); i++)
+        for (enum engine e = 0; e < ENGINES; e++) {
+            struct svmemu *m = machine(e);
+            svmemu_mem_write(m, CODE, code, sizeof(code));
+            svmemu_reg_write(m, 0, "rsi", places[i].spa);
+            assert_int_equal(run(m, e, 2), pair + 2 * places[i].each);
+            svmemu_reg_write(m, 0, "rcx", 4);
+            svmemu_reg_write(m, 0, "rdi", DATA + 0x8000);
+            assert_int_equal(run(m, e, 2), rep + 4 * places[i].each);
+            svmemu_destroy(m);
+        }
 }
 
 static void put64(struct svmemu *m, u64 at, u64 v)
@@ -375,7 +402,8 @@ static void test_engines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes), cmocka_unit_test(test_rep), cmocka_unit_test(test_walks), cmocka_unit_test(test_world_switch),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_rep), cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_walks), cmocka_unit_test(test_world_switch),
         cmocka_unit_test(test_nested_walks), cmocka_unit_test(test_events), cmocka_unit_test(test_engines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
