@@ -59,7 +59,7 @@ struct bus {
 
 /* A huge page commits and clears 2 MiB for one touched byte: well spent on the memory of a kernel (7 % of a boot's time), too much for a
  * test's. What is loaded low, tables and small guests, is touched thinly too. */
-enum { HUGE_PAGES_FROM = 64 << 20, HUGE_PAGES_ABOVE = 4 << 20 };
+enum { HUGE_PAGES_FROM = 64 << 20, HUGE_PAGES_ABOVE = 2 << 20 };
 
 static void *reserve(size_t size)
 {

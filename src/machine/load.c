@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Finds out what a guest file is and starts the right loader. */
+#define _GNU_SOURCE 1 /* madvise */
 #include "machine/load.h"
 
 #include "machine/fw_items.h"
@@ -8,8 +9,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #define FILE_MAX (4ull << 30)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 enum svmemu_status loader_fail(struct loader *l, enum svmemu_status s, const char *fmt, ...)
 {
@@ -114,21 +118,45 @@ unsigned memory_map(const struct svmemu *m, struct map_entry *out, unsigned max)
     return n;
 }
 
+u8 *blob_room(u8 *p, size_t used, size_t cap)
+{
+    if (cap < 2 * HUGE_PAGE)
+        return realloc(p, cap);
+    cap = (cap + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+    u8 *q = aligned_alloc(HUGE_PAGE, cap);
+    if (!q)
+        return NULL;
+    (void)madvise(q, cap, MADV_HUGEPAGE);
+    if (used)
+        memcpy(q, p, used);
+    free(p);
+    return q;
+}
+
+/* Bytes to read it into at once, one more so that its end is seen; a pipe's are not known. */
+static size_t size_hint(FILE *f)
+{
+    struct stat st;
+    if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) || st.st_size < 0 || (u64)st.st_size >= FILE_MAX)
+        return 1 << 20;
+    return (size_t)st.st_size + 1;
+}
+
 enum svmemu_status read_file(struct svmemu *m, const char *path, struct blob *out)
 {
     FILE *f = fopen(path, "rb");
-    size_t cap = 1 << 20;
     *out = (struct blob){ 0 };
     if (!f)
         return machine_fail(m, SVMEMU_FILE, "%.200s: %s", path, strerror(errno));
-    u8 *p = malloc(cap);
+    size_t cap = size_hint(f);
+    u8 *p = blob_room(NULL, 0, cap);
     while (p) {
         size_t n = fread(p + out->size, 1, cap - out->size, f);
         out->size += n;
         if (out->size < cap || cap >= FILE_MAX)
             break;
         cap *= 2;
-        u8 *q = realloc(p, cap);
+        u8 *q = blob_room(p, out->size, cap);
         if (!q)
             free(p);
         p = q;

@@ -64,6 +64,8 @@ enum svmemu_status ram_zero(struct loader *l, u64 pa, u64 len, const char *what)
 enum svmemu_status area_put(struct loader *l, const void *data, size_t len, size_t align, const char *what, u64 *pa);
 /* Puts "a b" there, or "a" where b is NULL. */
 enum svmemu_status area_text(struct loader *l, const char *a, const char *b, u64 *pa);
+/* realloc() to `cap` bytes, of which `used` are kept; large ones on huge pages, since faults are most of what such a buffer costs. */
+u8 *blob_room(u8 *p, size_t used, size_t cap);
 enum svmemu_status read_file(struct svmemu *m, const char *path, struct blob *out);
 
 /* Memory map entries as Multiboot, PVH and E820 number them. */

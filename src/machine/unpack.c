@@ -16,18 +16,26 @@ struct sink {
     struct blob b;
     size_t cap;
     u64 max;
+    size_t hint;        /* how much it may be */
 };
+
+/* gzip ends in the unpacked size, and so does each payload of a bzImage. It may lie: a guess, for the first allocation. */
+static size_t size_hint(const u8 *d, size_t len, u64 max)
+{
+    u64 n = load_le(d + len - 4, 4);
+    return n <= max && n / 64 < len ? (size_t)n : 0;
+}
 
 static bool grow(struct sink *s, size_t room)
 {
     if (s->cap - s->b.size >= room)
         return true;
-    size_t cap = s->cap ? s->cap * 2 : 8 * (size_t)CHUNK;
+    size_t cap = s->cap ? s->cap * 2 : s->hint + LZ4_LEGACY_BLOCK;
     while (cap - s->b.size < room)
         cap *= 2;
     if (s->b.size + room > s->max + 16 * (u64)CHUNK)
         return false;
-    u8 *p = realloc(s->b.data, cap);
+    u8 *p = blob_room(s->b.data, s->b.size, cap);
     if (!p)
         return false;
     s->b.data = p;
@@ -137,7 +145,7 @@ enum svmemu_status unpack(struct loader *l, const u8 *data, size_t len, u64 max_
 {
     static const char *const names[] = { [M_NONE] = "?", [M_GZIP] = "gzip", [M_XZ] = "xz", [M_LZ4] = "LZ4", [M_ZSTD] = "zstd" };
     enum method how = method_of(data, len);
-    struct sink s = { .max = max_out };
+    struct sink s = { .max = max_out, .hint = how == M_NONE ? 0 : size_hint(data, len, max_out) };
     bool ok = how == M_GZIP ? un_gzip(data, len, &s) : how == M_XZ ? un_xz(data, len, &s) :
               how == M_LZ4 ? un_lz4(data, len, &s) : how == M_ZSTD && un_zstd(data, len, &s);
     *out = s.b;
