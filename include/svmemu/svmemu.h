@@ -5,6 +5,7 @@
 
 #include <svmemu/cpu.h>
 #include <svmemu/machine.h>
+#include <svmemu/pci.h>
 #include <svmemu/status.h>
 #include <svmemu/svm.h>
 #include <svmemu/version.h>

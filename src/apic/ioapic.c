@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum {
-    RTE_VECTOR = 0xFF, RTE_LOGICAL = 1 << 11, RTE_STATUS = 1 << 12, RTE_REMOTE_IRR = 1 << 14, RTE_LEVEL = 1 << 15, RTE_MASKED = 1 << 16,
+    RTE_VECTOR = 0xFF, RTE_LOGICAL = 1 << 11, RTE_STATUS = 1 << 12, RTE_REMOTE_IRR = 1 << 14, RTE_LEVEL = 1 << 15,
+    RTE_MASKED = 1 << 16,
     RTE_WRITABLE_LO = 0x1AFFF, /* all but delivery status and remote IRR */
 };
 enum { REG_SELECT = 0x00, REG_WINDOW = 0x10, REG_EOI = 0x40 };

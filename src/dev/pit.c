@@ -211,7 +211,8 @@ static void write_control(struct pit *p, u8 v, u64 now)
             if (!(v & 0x20))
                 latch_count(c, now);
             if (!(v & 0x10) && !c->status_latched) {
-                c->status = (u8)(channel_out(c, now) << 7 | (c->null_count || loading(c, now)) << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
+                c->status = (u8)(channel_out(c, now) << 7 | (c->null_count || loading(c, now)) << 6 | c->rw << 4 | c->mode << 1 |
+                                 c->bcd);
                 c->status_latched = true;
             }
         }

@@ -316,7 +316,7 @@ static struct user_range *keep_ops(struct svmemu *m, const struct svmemu_mmio *o
     return r;
 }
 
-static enum svmemu_status check_ops(struct svmemu *m, const struct svmemu_mmio *o)
+enum svmemu_status machine_check_ops(struct svmemu *m, const struct svmemu_mmio *o)
 {
     if (!o || !o->read || !o->write || o->min_width > 8 || o->max_width > 8 || (o->min_width & (o->min_width - 1)) ||
         (o->max_width & (o->max_width - 1)) || (o->max_width && o->min_width > o->max_width))
@@ -328,7 +328,7 @@ enum svmemu_status svmemu_map_mmio(struct svmemu *m, uint64_t address, uint64_t 
 {
     enum svmemu_status s = check_range(m, address, size);
     if (s == SVMEMU_OK)
-        s = check_ops(m, ops);
+        s = machine_check_ops(m, ops);
     if (s != SVMEMU_OK)
         return s;
     struct user_range *r = keep_ops(m, ops);
@@ -337,7 +337,7 @@ enum svmemu_status svmemu_map_mmio(struct svmemu *m, uint64_t address, uint64_t 
 
 enum svmemu_status svmemu_map_ports(struct svmemu *m, uint16_t first, unsigned count, const struct svmemu_mmio *ops, void *ctx)
 {
-    enum svmemu_status s = check_ops(m, ops);
+    enum svmemu_status s = machine_check_ops(m, ops);
     if (s == SVMEMU_OK && (!count || first + count > 0x10000))
         s = machine_fail(m, SVMEMU_ARGUMENT, "%u ports from %Xh", count, (unsigned)first);
     if (s != SVMEMU_OK)

@@ -256,8 +256,8 @@ static bool create_parts(struct svmemu *m)
     };
     const struct exec_config xc = { .blocks_off = m->cfg.blocks_off, .generic_only = m->cfg.generic_only };
     m->ops = (struct machine_cpu_ops){
-        .ctx = m, .get_tpr = op_get_tpr, .set_tpr = op_set_tpr, .ack_intr = op_ack, .msr_read = op_msr_read, .msr_write = op_msr_write,
-        .apic_base_changed = apic_base_changed, .init_taken = op_init_taken, .avic_doorbell = op_avic_doorbell,
+        .ctx = m, .get_tpr = op_get_tpr, .set_tpr = op_set_tpr, .ack_intr = op_ack, .msr_read = op_msr_read,
+        .msr_write = op_msr_write, .apic_base_changed = apic_base_changed, .init_taken = op_init_taken, .avic_doorbell = op_avic_doorbell,
         .tsc_moved = op_tsc_moved,
     };
     m->bus = bus_create(m->model->maxphys);
@@ -370,6 +370,7 @@ void svmemu_destroy(struct svmemu *m)
     symbols_free(m->user_symbols);
     free(m->cpu);
     free(m->lapic);
+    pci_functions_free(m);
     pc_destroy(m);
     if (m->bus)
         bus_destroy(m->bus);

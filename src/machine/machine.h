@@ -58,6 +58,7 @@ struct pc {
     bool hpet_legacy; /* the HPET has the lines of PIT and RTC */
 };
 
+struct svmemu_pci;
 struct user_range { /* ops of a caller's region; the bus keeps pointers to it */
     struct user_range *next;
     struct mmio_ops ops;
@@ -81,6 +82,7 @@ struct svmemu {
     struct machine_cpu_ops ops;
     struct pc *pc;              /* NULL without the PC platform */
     struct user_range *ranges;
+    struct svmemu_pci *pci;     /* functions of the caller's own */
     /* Turns: machine state, so that run(a), run(b) equals run(a + b). */
     unsigned turn;              /* vCPU whose turn it is; == vcpus: the round is over */
     u64 round_start, round_end; /* ticks */
@@ -128,6 +130,10 @@ void pc_pirq(void *ctx, unsigned n, bool level);
 struct irq_line pc_pic_output(struct svmemu *m);
 int pc_pic_ack(void *m);
 void pc_apic_eoi(void *m, u8 vector);
+/* pci.c */
+void pci_functions_free(struct svmemu *m);
+/* api.c: both handlers are there, widths are possible */
+enum svmemu_status machine_check_ops(struct svmemu *m, const struct svmemu_mmio *o);
 /* serial.c */
 bool serial_create(struct svmemu *m);
 

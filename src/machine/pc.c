@@ -10,9 +10,10 @@
 static void pci_msi(void *ctx, u64 address, u32 data)
 {
     struct svmemu *m = ctx;
+    struct phys_page page;
     if (address >> 20 == APIC_MSI_SPA >> 20)
         apic_bus_msi(&m->apics, address, data);
-    else /* anywhere else it is a memory write like any other */
+    else if (phys_lookup(&m->view, (struct spa){ address }, &page) && page.host) /* not to devices, which might answer by a message */
         phys_write_le(&m->view, (struct spa){ address & ~3ull }, 4, data);
 }
 
