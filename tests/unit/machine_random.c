@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Random accesses of every width and alignment to every port and device register, from several vCPUs while they run; timers at their limits.
+/* Random accesses of every width and alignment to every port and device register, from several vCPUs while they run and take interrupts;
+ * timers at their limits.
  * What must hold: nothing outside the machine is touched (sanitizers), RAM that no DMA was aimed at keeps its contents, unclaimed addresses
  * read all ones, runs come to their limits, and the same seed gives the same values, memory and time.
  * SVMEMU_RANDOM_ACCESSES and SVMEMU_RANDOM_SEED choose length and seed. */
@@ -14,6 +15,9 @@
 
 #define VCPUS 4u
 #define CODE 0x7000u
+#define HANDLER 0x7100u
+#define IDT 0x5000u
+#define GDT 0x5800u
 #define GUARD 0x800000u
 #define GUARD_SIZE 0x10000u
 #define DMA_PAGE 0x9000u
@@ -35,14 +39,41 @@ static u64 environment(const char *name, u64 otherwise)
     return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* Every vCPU counts in a loop, flat 32-bit mode, interrupts off. */
+/* Interrupt controllers as firmware leaves them, nothing masked: else hardly a device could be heard. */
+static void let_interrupts_through(struct svmemu *m)
+{
+    for (unsigned i = 0; i < m->vcpus; i++)
+        lapic_virtual_wire(&m->lapic[i]);
+    pic_bios_defaults(&m->pc->pic);
+    pit_bios_defaults(&m->pc->pit);
+    port_write(m->bus, 0x21, 1, 0, 0);
+    port_write(m->bus, 0xA1, 1, 0, 0);
+}
+
+/* Every vCPU counts in a loop, flat 32-bit mode; all but the last take interrupts, which the handler counts and ends. */
 static void place_code(struct svmemu *m)
 {
     static const u8 loop[] = { 0x40, 0xEB, 0xFD };
+    static const u8 handler[] = { 0x47 /* inc %edi */, 0xC7, 5, 0xB0, 0, 0xE0, 0xFE, 0, 0, 0, 0 /* movl $0, 0xFEE000B0 */, 0x50, 0xB0, 0x20,
+                                  0xE6, 0x20, 0xE6, 0xA0, 0x58 /* EOI to both 8259s */, 0xCF };
+    static const u64 gdt[] = { 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF };
+    u8 gate[8];
+    store_le(gate, 8, (HANDLER & 0xFFFF) | 8u << 16 | 0x8E00ull << 32);
+    for (unsigned v = 0; v < 256; v++)
+        svmemu_mem_write(m, IDT + 8 * v, gate, sizeof(gate));
+    svmemu_mem_write(m, GDT, gdt, sizeof(gdt));
     svmemu_mem_write(m, CODE, loop, sizeof(loop));
+    svmemu_mem_write(m, HANDLER, handler, sizeof(handler));
     for (unsigned i = 0; i < m->vcpus; i++) {
         svmemu_set_mode(m, i, 32, 0);
         svmemu_reg_write(m, i, "rip", CODE);
+        svmemu_reg_write(m, i, "gdtr.base", GDT);
+        svmemu_reg_write(m, i, "gdtr.limit", sizeof(gdt) - 1);
+        svmemu_reg_write(m, i, "idtr.base", IDT);
+        svmemu_reg_write(m, i, "idtr.limit", 0x7FF);
+        svmemu_reg_write(m, i, "rsp", 0x6000 + 0x400 * i);
+        svmemu_reg_write(m, i, "rflags", i < VCPUS - 1 ? 0x202 : 2);
+        svmemu_reg_write(m, i, "rdi", 0);
     }
 }
 
@@ -126,6 +157,40 @@ static void random_dma(struct svmemu *m, struct rng *r)
     port_write(m->bus, 0x518, 4, __builtin_bswap32(DMA_PAGE), 0);
 }
 
+/* Each reset begins the devices' life anew: most of those that would come so easily do not. */
+static u64 seldom_reset(struct rng *r, u16 port, u64 value)
+{
+    if (port <= 0x92 && port >= 0x8F && next(r) & 0xF)
+        return value & ~(1ull << 8 * (0x92 - port));
+    if (port <= 0xCF9 && port >= 0xCF6 && next(r) & 0xF)
+        return value & ~(4ull << 8 * (0xCF9 - port));
+    if (port <= 0x64 && port >= 0x61 && next(r) & 0xF)
+        return value & ~(0x80ull << 8 * (0x64 - port));
+    return value;
+}
+
+/* A write that an interrupt controller or the HPET understands: random ones seldom are. */
+static void sensible_write(struct svmemu *m, struct rng *r, int cpu)
+{
+    static const u16 lapic[] = { 0x80, 0xB0, 0xD0, 0xF0, 0x300, 0x310, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x3E0, 0x410, 0x500 };
+    u64 v = next(r), at = 0xFEE00000u + lapic[(v >> 8) % ARRAY_LEN(lapic)], value = v >> 32;
+    const struct phys_view *view = &m->cpu[cpu]->view;
+    switch (v & 3) {
+    case 0: /* a pin of the I/O APIC to one of the vCPUs, or to all */
+        phys_write_le(view, (struct spa){ 0xFEC00000 }, 4, 0x10 + (v >> 8) % 48);
+        at = 0xFEC00010;
+        value = v >> 8 & 1 ? (v & 0x10 ? 0xFF : value & 3) << 24 : value & 0xA0FF;
+        break;
+    case 1:
+        at = 0xFED00000u + (v & 0x10 ? 0x10 : 0xF0 + (v >> 8) % 14 * 8);
+        value &= 0xFFFFF;
+        break;
+    case 2: value = at == 0xFEE000F0u ? 0x1FF : value & 0x200FF; break;
+    default: value &= at >= 0xFEE00380u ? 0xFFFF : 0xCF8FF; break;
+    }
+    phys_write_le(view, (struct spa){ at }, 4, value);
+}
+
 /* One access; what was read goes into the hash. */
 static void random_access(struct svmemu *m, struct rng *r, u64 *hash)
 {
@@ -135,13 +200,15 @@ static void random_access(struct svmemu *m, struct rng *r, u64 *hash)
     bool write = v & 4;
     if ((v >> 3 & 0xFF) == 0) {
         random_dma(m, r);
+    } else if ((v >> 3 & 0xF) == 1) {
+        sensible_write(m, r, cpu);
     } else if (v & 0x800) {
         u16 port = random_port(r);
         unsigned width = 1u << (v >> 12 & 3) % 3;
         if (port + width > 0x518 && port <= 0x51B)
             return; /* would start DMA with memory that happens to be somewhere */
         if (write)
-            port_write(m->bus, port, width, zext(value, width), cpu);
+            port_write(m->bus, port, width, seldom_reset(r, port, zext(value, width)), cpu);
         else
             got = port_read(m->bus, port, width, cpu);
     } else {
@@ -177,7 +244,8 @@ static u64 storm(u64 seed, u64 accesses)
     struct svmemu *m = create();
     struct rng r = { seed };
     struct svmemu_stop stop;
-    u64 hash = 0xCBF29CE484222325ull, stops = 0;
+    let_interrupts_through(m);
+    u64 hash = 0xCBF29CE484222325ull, stops = 0, taken = 0;
     u8 guard[256];
     for (unsigned i = 0; i < GUARD_SIZE; i += 256) {
         for (unsigned k = 0; k < 256; k++)
@@ -190,7 +258,10 @@ static u64 storm(u64 seed, u64 accesses)
             svmemu_serial_send(m, (unsigned)(r.s >> 60) & 3, &r.s, 8, NULL);
         if (done % 64 != 63)
             continue;
-        assert_int_equal(svmemu_run(m, 64, 20000 + (r.s >> 40 & 0xFFFF), &stop), SVMEMU_OK);
+        u64 insns = r.s >> 56 & 7 ? 64 : r.s >> 40 & 0x3FFF; /* now and then long enough for timers to end */
+        assert_int_equal(svmemu_run(m, insns + 1, 20000 + (r.s >> 40 & 0xFFFF), &stop), SVMEMU_OK);
+        for (unsigned i = 0; i < m->vcpus; i++)
+            taken += m->cpu[i]->st.gpr[RDI] != 0;
         hash = (hash ^ (u64)stop.reason ^ stop.insns ^ stop.cycles) * 0x100000001B3ull;
         bool smi = stop.reason == SVMEMU_STOP_UNIMPLEMENTED && strstr(stop.text, "an SMI arrived"); /* from an ICR; the one event without its mode */
         if (stop.reason == SVMEMU_STOP_INTERNAL || (stop.reason == SVMEMU_STOP_UNIMPLEMENTED && !smi))
@@ -199,6 +270,7 @@ static u64 storm(u64 seed, u64 accesses)
             stops++;
             svmemu_reset(m);
             place_code(m);
+            let_interrupts_through(m);
         } else if (!(r.s >> 8 & 0x3F)) {
             place_code(m);
         }
@@ -206,7 +278,11 @@ static u64 storm(u64 seed, u64 accesses)
             check_guard(m, done);
     }
     check_guard(m, accesses);
-    assert_true(accesses < 100000 || stops > 0); /* resets, shutdowns and power-off were among it */
+    struct svmemu_stats st;
+    svmemu_stats(m, &st);
+    print_message("%llu instructions, %llu interrupts in %llu runs, %llu ends\n", (unsigned long long)st.insns, (unsigned long long)st.interrupts,
+                  (unsigned long long)accesses / 64, (unsigned long long)stops);
+    assert_true(accesses < 100000 || (stops > 0 && taken > 0)); /* resets, shutdowns, interrupts were among it */
     hash ^= svmemu_state_hash(m);
     svmemu_destroy(m);
     return hash;
@@ -262,6 +338,8 @@ static void timers_at_their_limits(void **state)
     for (unsigned i = 0; i < ARRAY_LEN(timers); i++) {
         struct svmemu *m = create();
         struct svmemu_stop stop;
+        for (unsigned c = 0; c < VCPUS; c++)
+            svmemu_reg_write(m, c, "rflags", 2); /* a timer that interrupts all the time leaves no time */
         for (unsigned k = 0; k < 8 && timers[i][k].width; k++) {
             const struct timer_write *w = &timers[i][k];
             if (w->where < 0x10000)
