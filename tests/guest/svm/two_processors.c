@@ -5,7 +5,7 @@
  * ASID on two processors, and flushes, which reach no further than the processor that makes them [APM2 15.13, 15.16, 15.21.8, 15.28]. */
 #include "host.h"
 
-enum { OTHER = 1, VECTOR = 0x51, EXIT_NMI = 0x61, EXIT_INIT = 0x63, MSR_INIT_REDIRECT = 1 << 1, OLD = 0x01d01d, NEW = 0x2e32e3 };
+enum { OTHER = 1, VECTOR = 0x51, EXIT_NMI = 0x61, EXIT_INIT = 0x63, OLD = 0x01d01d, NEW = 0x2e32e3 };
 static struct vm vm;                   /* the second processor's guest */
 static struct vmcb own_vmcb PAGE_ALIGNED; /* the first's, on the same tables */
 static u8 *flag_page, *new_page;
@@ -108,7 +108,7 @@ static void interrupts_sent(void)
 
 static void set_redirect(void)
 {
-    wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) | MSR_INIT_REDIRECT);
+    wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) | VM_CR_R_INIT);
 }
 
 /* A processor in guest mode does not listen to SIPI; INIT is intercepted, redirected or taken. */
@@ -153,7 +153,7 @@ static void init(void)
 
 static void clear_redirect(void)
 {
-    wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) & ~(u64)MSR_INIT_REDIRECT);
+    wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) & ~(u64)VM_CR_R_INIT);
 }
 
 /* Without any of that the processor is reset: no #VMEXIT, and it starts again. INIT leaves VM_CR alone. */

@@ -7,6 +7,7 @@
 
 enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_SX = 30 };
 enum { RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_RF = 1 << 16 };
+enum { VM_CR_R_INIT = 1 << 1, VM_CR_DIS_A20M = 1 << 2, VM_CR_LOCK = 1 << 3, VM_CR_SVMDIS = 1 << 4, MSR_SVM_KEY = 0xc0010118 };
 /* Local APIC registers, as offsets from its page. */
 enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_IRR = 0x200, APIC_ICR = 0x300, APIC_ICR2 = 0x310,
        APIC_LVT_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0 };
@@ -20,9 +21,16 @@ struct host_seen {
 };
 extern struct host_seen host_seen[4];
 
-/* The IDT of this processor, its APIC on, the 8259s masked. Exceptions other than #DB, NMI and #SX end the run as failed. Interrupts are off. */
+/* The IDT of this processor, its APIC on, the 8259s masked. Exceptions other than #DB, NMI and #SX, and those of try_*(), end the run
+ * as failed. Interrupts are off. */
 void host_events_init(void);
 void host_events_reset(void);
+
+/* RDMSR, WRMSR and VMRUN that may fault; host_fault is the vector then, -1 where there was none. */
+extern volatile int host_fault;
+u64 try_rdmsr(u32 msr);
+int try_wrmsr(u32 msr, u64 value);
+int try_vmrun(const struct vmcb *vmcb);
 
 u32 apic_read(unsigned reg);
 void apic_write(unsigned reg, u32 value);

@@ -35,6 +35,40 @@ __asm__(".balign 16\n"
         "    iretq\n");
 extern u8 host_entries[];
 
+/* Instructions that may fault, each with a RET behind it, to which the handler goes. */
+__asm__("host_rdmsr: rdmsr; ret\n"
+        "host_wrmsr: wrmsr; ret\n"
+        "host_vmrun: vmrun; ret\n");
+extern const u8 host_rdmsr[], host_wrmsr[], host_vmrun[];
+volatile int host_fault;
+
+static u64 behind(u64 rip)
+{
+    return rip == phys(host_rdmsr) || rip == phys(host_wrmsr) ? rip + 2 : rip == phys(host_vmrun) ? rip + 3 : 0;
+}
+
+u64 try_rdmsr(u32 msr)
+{
+    u32 lo = 0, hi = 0;
+    host_fault = -1;
+    __asm__ volatile("call host_rdmsr" : "+a"(lo), "+d"(hi) : "c"(msr) : "memory");
+    return (u64)hi << 32 | lo;
+}
+
+int try_wrmsr(u32 msr, u64 value)
+{
+    host_fault = -1;
+    __asm__ volatile("call host_wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+    return host_fault;
+}
+
+int try_vmrun(const struct vmcb *vmcb)
+{
+    host_fault = -1;
+    __asm__ volatile("call host_vmrun" : : "a"(phys(vmcb)) : "memory");
+    return host_fault;
+}
+
 enum { FRAME_RIP, FRAME_CS, FRAME_RFLAGS };
 
 void host_event(u64 vector, u64 error, u64 *frame);
@@ -46,6 +80,11 @@ void host_event(u64 vector, u64 error, u64 *frame)
     seen->count[vector]++;
     seen->error = error;
     seen->rip = rip;
+    if (behind(rip) && vector < 32 && vector != VECTOR_NMI) {
+        host_fault = (int)vector;
+        frame[FRAME_RIP] = behind(rip);
+        return;
+    }
     if (vector == VECTOR_DB) {
         u64 dr6;
         __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));

@@ -54,7 +54,8 @@ void smp_main(void)
     unsigned me = apic_id() & 3;
 
     host_events_init();
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    if (!(rdmsr(MSR_VM_CR) & VM_CR_SVMDIS))
+        wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, phys(host_save[me]));
     started[me] = true;
     for (;;) {

@@ -25,7 +25,7 @@ bool expect(const char *what, u64 got, u64 want);
 
 /* CPUID bits that tests ask for. */
 bool cpu_has_la57(void);
-enum { FEATURE_NP = 0, FEATURE_NRIPS = 3, FEATURE_FLUSH_BY_ASID = 6, FEATURE_DECODE_ASSISTS = 7, FEATURE_GMET = 17, FEATURE_ROGPT = 21 };
+enum { FEATURE_NP = 0, FEATURE_SVML = 2, FEATURE_NRIPS = 3, FEATURE_FLUSH_BY_ASID = 6, FEATURE_DECODE_ASSISTS = 7, FEATURE_GMET = 17, FEATURE_ROGPT = 21 };
 bool cpu_svm_feature(unsigned bit); /* 8000000Ah.EDX */
 unsigned cpu_phys_bits(void);
 
