@@ -45,11 +45,11 @@ SYS(invlpgb)
     if (cpu_icpt(c, ICPT_INVLPGB)) /* of the #GPs that for CPL comes first */
         return cpu_exit(c, VMEXIT_INVLPGB, 0, 0);
     /* A guest speaks of its own ASID only and has no nested translations to name. */
-    bool illegal = c->guest && ((a & NESTED) || ((a & ASID_VALID) && (u16)who));
+    bool nested = a & NESTED, illegal = c->guest && (nested || ((a & ASID_VALID) && (u16)who));
     if (illegal && cpu_icpt(c, ICPT_INVLPGB_ILLEGAL))
         return cpu_exit(c, VMEXIT_INVLPGB_ILLEGAL, 0, 0);
     cpuid_query(c, 0x80000008, 0, words); /* EDX[15:0]: most pages beyond the first */
-    bool reserved = (a & RESERVED) || (who & 0xF0000000u) || (n & 0x7FFF0000u);
+    bool reserved = (a & RESERVED) || (nested && !cpu_has(c, FEAT_INVLPGBNESTED)) || (who & 0xF0000000u) || (n & 0x7FFF0000u);
     if (illegal || reserved || (n & 0xFFFF) > (words[3] & 0xFFFF) || !cpu_pe(c))
         return cpu_raise_err(c, EXC_GP, 0);
     struct request r = {
@@ -58,7 +58,7 @@ SYS(invlpgb)
         .asid = c->guest ? c->mmu.r.asid : (u16)who,
         .pages = (n & 0xFFFF) + 1,
         .one_asid = c->guest || (a & ASID_VALID),
-        .by_page = a & VA_VALID,
+        .by_page = (a & VA_VALID) && !nested, /* entries are guest-virtual to system-physical: no nested one is found by its page */
     };
     exec_each_vcpu(c, invalidate, &r);
     return true;

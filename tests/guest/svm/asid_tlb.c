@@ -7,7 +7,7 @@
 #include "vm.h"
 
 /* Two pages of the guest, an ordinary and a global one, each seen by two ASIDs: four entries that a flush may or may not cover. */
-enum { PLAIN_1 = 1, GLOBAL_1 = 2, PLAIN_2 = 4, GLOBAL_2 = 8, OF_1 = PLAIN_1 | GLOBAL_1, EVERY = 15, NONE = 0 };
+enum { PLAIN_1 = 1, GLOBAL_1 = 2, PLAIN_2 = 4, GLOBAL_2 = 8, OF_1 = PLAIN_1 | GLOBAL_1, EVERY = 15, NONE = 0, BROADCAST = 16 /* needs INVLPGB */ };
 enum { OLD = 0x01d01d, NEW = 0x2e32e3, MSR_MTRR_DEF_TYPE = 0x2ff, MSR_IORR_BASE0 = 0xc0010016 };
 /* Guest code beside the accesses of vm.c: each ends in VMMCALL. */
 enum { AT_NOTHING = 0x80, AT_CR3 = 0x90, AT_INVLPG = 0xa0, AT_PGE = 0xb0 };
@@ -114,6 +114,23 @@ static void host_pge(void)
 }
 static void host_mtrr(void) { wrmsr(MSR_MTRR_DEF_TYPE, rdmsr(MSR_MTRR_DEF_TYPE)); }
 static void host_iorr(void) { wrmsr(MSR_IORR_BASE0, 0); }
+/* INVLPGB of ASID 1 [APM3 INVLPGB]: address and ASID are valid, globals included; with nested translations, which no entry here is found by. */
+enum { INVLPGB_VA = 1, INVLPGB_ASID = 4, INVLPGB_GLOBAL = 8, INVLPGB_NESTED = 32 };
+static bool has_invlpgb(bool nested_too)
+{
+    u32 r[4];
+    cpuid(0x80000008, 0, r);
+    return (r[1] >> 3 & 1) && (!nested_too || (r[1] >> 21 & 1));
+}
+static void invlpgb(u64 rax, u32 asid)
+{
+    __asm__ volatile(".byte 0x0f, 0x01, 0xfe, 0x0f, 0x01, 0xff" : : "a"(rax), "c"(0), "d"(asid) : "memory"); /* invlpgb; tlbsync */
+}
+static void invlpgb_page(void) { invlpgb(page_va(true) | INVLPGB_VA | INVLPGB_ASID | INVLPGB_GLOBAL, 1); }
+static void invlpgb_asid(void) { invlpgb(INVLPGB_ASID | INVLPGB_GLOBAL, 1); }
+static void invlpgb_host(void) { invlpgb(INVLPGB_ASID | INVLPGB_GLOBAL, 0); }
+static void invlpgb_all(void) { invlpgb(INVLPGB_GLOBAL, 0); }
+static void invlpgb_nested(void) { invlpgb((phys(old_page) + GPA_OFFSET) | INVLPGB_VA | INVLPGB_ASID | INVLPGB_GLOBAL | INVLPGB_NESTED, 1); }
 static void guest_cr3(void) { expect("MOV CR3", run_at(1, AT_CR3, vm.guest.root), EXIT_VMMCALL); }
 static void guest_invlpg(void) { expect("INVLPG", run_at(1, AT_INVLPG, page_va(true)), EXIT_VMMCALL); }
 static void guest_pge(void) { expect("CR4.PGE", run_at(1, AT_PGE, 0), EXIT_VMMCALL); }
@@ -146,6 +163,11 @@ static const struct {
     { "the host's CR4.PGE", host_pge, NONE },
     { "a write to an MTRR", host_mtrr, EVERY },
     { "a write to an IORR", host_iorr, EVERY },
+    { "INVLPGB of a page of an ASID", invlpgb_page, GLOBAL_1 | BROADCAST },
+    { "INVLPGB of an ASID", invlpgb_asid, OF_1 | BROADCAST },
+    { "INVLPGB of the host's ASID", invlpgb_host, NONE | BROADCAST },
+    { "INVLPGB of everything", invlpgb_all, EVERY | BROADCAST },
+    { "INVLPGB of nested translations of an ASID", invlpgb_nested, OF_1 | BROADCAST },
     { "the guest's MOV CR3", guest_cr3, PLAIN_1 },
     { "the guest's INVLPG", guest_invlpg, GLOBAL_1 },
     { "the guest's CR4.PGE", guest_pge, OF_1 },
@@ -160,6 +182,8 @@ static void each_flush(void)
             if (!cpu_svm_feature(FEATURE_FLUSH_BY_ASID))
                 continue; /* limits() has their values */
         }
+        if ((flushes[i].covers & BROADCAST) && !has_invlpgb(flushes[i].act == invlpgb_nested))
+            continue;
         prime();
         flushes[i].act();
         expect_flushed(flushes[i].what, flushes[i].covers);
