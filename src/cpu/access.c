@@ -68,11 +68,12 @@ static bool align_bad(const struct vcpu *c, u64 lin, unsigned width)
     return (lin & (width - 1)) && mmu_align_checked(&c->mmu);
 }
 
-/* [APM2 13.1.4]: any overlap of the access with an enabled DR's naturally aligned range is reported after the instruction. */
+/* [APM2 13.1.4]: any overlap of the access with an enabled DR's naturally aligned range is reported after the instruction; GIF = 0 drops it
+ * [APM2 15.17]. */
 static COLD void watch(struct vcpu *c, u64 lin, unsigned len, bool write)
 {
     static const u8 lens[4] = { 1, 2, 8, 4 };
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; c->st.gif && i < 4; i++) {
         unsigned ctl = (unsigned)(c->st.dr7 >> (16 + 4 * i)) & 15, rw = ctl & 3, n = lens[ctl >> 2];
         u64 first = c->st.dr[i] & ~(u64)(n - 1);
         if (!(c->st.dr7 >> (2 * i) & 3) || !(rw == 3 || (rw == 1 && write)))
