@@ -2,7 +2,7 @@
 /* Random instruction streams over random memory in every mode, in hosts and in SVM guests, on five engines at once: none may crash, and
  * registers, memory and time must be the same on all. The last engine runs instruction by instruction and notes which rows of the
  * instruction table completed; a second test gives each row its own tries, so that every row completes at least once or stands in
- * tests/data/rows_not_reached.txt with the reason. SVMEMU_RANDOM_INSNS: how many instructions are attempted; SVMEMU_RANDOM_SEED. */
+ * tests/data/rows_not_reached.txt with the reason; a third runs each row in real mode and in paged real mode. SVMEMU_RANDOM_INSNS: how many instructions are attempted; SVMEMU_RANDOM_SEED. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static const char *const engine_names[ENGINES] = { "full", "generic", "without f
 enum { CASE_INSNS = 200, CASE_CYCLES = 100000, LATE_CYCLES = 64, ROW_TRIES = 4000 };
 /* Where things lie; what is not named is data. */
 enum {
-    RAM = 0x40000, PML4 = 0x1000, GDT = 0x5000, TSS = 0x5800, IDT = 0x6000, CODE = 0x8000, CODE_LEN = 0x4000, STACK0 = 0xD000, STACK = 0xE000,
+    RAM = 0x40000, PML4 = 0x1000, PDPT = 0x2020 /* of a legacy PAE guest, in the page of the long-mode one */, GDT = 0x5000, TSS = 0x5800, IDT = 0x6000, CODE = 0x8000, CODE_LEN = 0x4000, STACK0 = 0xD000, STACK = 0xE000,
     DATA = 0x10000, XAREA = 0x1A000 /* a compacted XSAVE area in its initial state */, VMCB = 0x20000, HSAVE = 0x21000, IOPM = 0x22000, MSRPM = 0x25000, NPML4 = 0x28000, HOST = 0x2C000,
 };
 enum { CODE0 = 0x08, DATA0 = 0x10, CODE64 = 0x18, CODE3 = 0x23, DATA3 = 0x2B, CODE64_3 = 0x33, TSS_SEL = 0x38, CODE16 = 0x48, DATA16 = 0x50,
@@ -55,6 +55,8 @@ static void put_tables(u64 at, bool holes)
         put(at + i * 0x1000, 8, (at + (i + 1) * 0x1000) | 7);
     for (u64 i = 0; i < RAM >> 12; i++)
         put(at + 0x3000 + 8 * i, 8, i << 12 | (holes && pick(16) == 0 ? pick(8) : 7));
+    if (at == PML4)
+        put(PDPT, 8, (at + 0x2000) | 1);
 }
 
 static u64 code_at(void) { return CODE + pick(CODE_LEN - 32); }
@@ -131,7 +133,7 @@ static void put_vmcb(enum kind k)
     v->efer = EFER_SVME | (l ? EFER_LME | EFER_LMA | EFER_NXE : 0);
     v->cr0 = CR0_ET | (real ? 0 : CR0_PE) | (l || (real && pick(4) == 0) ? CR0_PG : 0);
     v->cr4 = CR4_PAE | CR4_OSFXSR;
-    v->cr3 = l ? PML4 : 0x2000;
+    v->cr3 = l ? PML4 : PDPT;
     v->rflags = 2 | pick(4) * FL_TF / 3;
     v->rip = code_at();
     v->rsp = STACK;
@@ -624,8 +626,116 @@ static void test_every_row(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* ---- paged real mode: like real mode, on pages that are all there [APM2 15.19] ---- */
+
+/* The tables, where no segment of the guest's reaches. */
+enum { PAGED_TRIES = 24, REAL_TOP = 0x110 /* pages of 1 MiB + 64 KiB */, REAL_PDPT = NPML4 + 0x1000, REAL_PD = NPML4 + 0x2000, REAL_PT = NPML4 + 0x3000 };
+
+/* A guest that nobody looks at, in real mode at `rip`; tables of all that it can address, with A and D set. */
+static void real_guest(u64 rip)
+{
+    union vmcb *v = (union vmcb *)(void *)(image + VMCB);
+    v->icpt_cr = v->icpt_dr = v->icpt_exc = v->icpt_misc1 = v->icpt_misc3 = v->int_ctl = 0;
+    v->icpt_misc2 = 1;
+    v->np_ctl = v->eventinj = v->tsc_offset = 0;
+    v->cr0 = CR0_ET;
+    v->rflags = 2;
+    v->rip = rip;
+    v->cr3 = REAL_PDPT;
+    for (u64 i = 0; i < REAL_TOP; i++)
+        put(REAL_PT + 8 * i, 8, i << 12 | 0x67);
+    put(REAL_PD, 8, REAL_PT | 0x67);
+    put(REAL_PDPT, 8, REAL_PD | 1);
+}
+
+/* What tells the two modes apart by right: CR0.PG where it is read or must not stay without PE, EFER.LME, which it protects, and time,
+ * which walks take. */
+static bool tells(const struct isa_row *r, const struct start *s)
+{
+    static const char *const names[] = { "rdtsc", "rdtscp", "rdpru", "wrmsr", "smsw", "lmsw" };
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(r->name, names[i]))
+            return true;
+    return (!strcmp(r->name, "rdmsr") && (u32)s->gpr[RCX] == 0x10) || (!strcmp(r->name, "mov") && r->map == MAP_0F && (r->opcode & ~2) == 0x20);
+}
+
+/* Through VMRUN to behind the instruction. */
+static enum svmemu_stop_reason real_run(struct svmemu *m, const struct start *s, bool paged)
+{
+    struct svmemu_stop stop;
+    put(VMCB + offsetof(union vmcb, cr0), 8, CR0_ET | (paged ? CR0_PG : 0));
+    set_up(m, GUEST_REAL, s);
+    m->cpu[0]->st.seg[SEG_FS] = m->cpu[0]->st.seg[SEG_GS] = (struct seg){ .limit = 0xFFFF, .attr = 0x93 };
+    machine_cpu_changed(m->cpu[0]);
+    assert_int_equal(svmemu_run(m, 3, CASE_CYCLES, &stop), SVMEMU_OK);
+    return stop.reason;
+}
+
+static bool same_world(struct svmemu *plain, struct svmemu *paged)
+{
+    static u8 x[RAM], y[RAM];
+    for (unsigned i = 0; svmemu_reg_name(i); i++) {
+        uint64_t u = 0, v = 0;
+        svmemu_reg_read_id(plain, 0, i, &u);
+        svmemu_reg_read_id(paged, 0, i, &v);
+        if (u != v && (strcmp(svmemu_reg_name(i), "cr0") || (u ^ v) != CR0_PG))
+            return false;
+    }
+    svmemu_mem_read(plain, 0, x, RAM);
+    svmemu_mem_read(paged, 0, y, RAM);
+    memset(x + VMCB + offsetof(union vmcb, cr0), 0, 8);
+    memset(y + VMCB + offsetof(union vmcb, cr0), 0, 8);
+    return !memcmp(x, y, RAM);
+}
+
+/* True when it completed, without an exception; `bad` counts where the modes differ. */
+static bool try_paged(unsigned row, unsigned turn, unsigned *runs, unsigned *bad)
+{
+    struct svmemu *plain = machines[turn & 1 ? FULL : GENERIC], *paged = machines[turn & 1 ? GENERIC : FULL];
+    u8 b[16];
+    unsigned len = encode(row, MODE_16, plain->features, b);
+    struct start s = make_start(GUEST_REAL);
+    if (!len || tells(&isa_rows[row], &s))
+        return false;
+    u64 rip = code_at();
+    real_guest(rip);
+    memcpy(image + rip, b, len);
+    u64 rng_before = plain->cpu[0]->st.rng, seen = events(plain->cpu[0]);
+    paged->cpu[0]->st.rng = rng_before;
+    enum svmemu_stop_reason why[2] = { real_run(plain, &s, false), real_run(paged, &s, true) };
+    ++*runs;
+    if (why[0] == SVMEMU_STOP_LIMIT_CYCLES || why[1] == SVMEMU_STOP_LIMIT_CYCLES)
+        return false;
+    if (why[0] != why[1] || !same_world(plain, paged)) {
+        print_message("%s %02X: %s in real mode, %s in paged real mode\n", isa_rows[row].name, isa_rows[row].opcode, svmemu_stop_name(why[0]),
+                      svmemu_stop_name(why[1]));
+        differences(plain, paged);
+        ++*bad;
+    }
+    return why[0] == SVMEMU_STOP_LIMIT_INSNS && events(plain->cpu[0]) == seen;
+}
+
+static void test_paged_real(void **state)
+{
+    unsigned total = 0, completed = 0, runs = 0, bad = 0;
+    (void)state;
+    for (unsigned row = 0; row < isa_row_count && bad < 10; row++) {
+        bool done = false;
+        if (isa_rows[row].kind == KIND_NONE || !counts(row, machines[FULL]->features))
+            continue;
+        make_image(GUEST_REAL, MODE_16, machines[FULL]->features);
+        for (unsigned i = 0; i < PAGED_TRIES && bad < 10; i++)
+            done |= try_paged(row, i, &runs, &bad);
+        completed += done;
+        total++;
+    }
+    print_message("%u runs of %u rows in real and in paged real mode, the same in both; %u rows complete there\n", runs, total, completed);
+    assert_int_equal(bad, 0);
+    assert_true(completed > 300);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_streams), cmocka_unit_test(test_every_row) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_streams), cmocka_unit_test(test_every_row), cmocka_unit_test(test_paged_real) };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
