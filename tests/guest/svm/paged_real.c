@@ -298,6 +298,9 @@ static void leaving(void)
     works("MOV CR0, PE", r_cr0);
     expect("CR0", vmcb.cr0, CR0_PG | CR0_WP | CR0_ET | CR0_PE);
     vmcb.cr0 &= ~(u64)CR0_PE;
+    regs.rbx = 8;
+    expect("LMSW without PE", run(r_lmsw), EXIT_EXCP_GP);
+    expect("CR0", vmcb.cr0, CR0_PG | CR0_WP | CR0_ET);
     regs.rbx = CR0_PE;
     works("LMSW", r_lmsw);
     expect("CR0", vmcb.cr0, CR0_PG | CR0_WP | CR0_ET | CR0_PE);

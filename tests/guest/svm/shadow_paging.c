@@ -252,7 +252,7 @@ void guest_main(void)
 {
     svm_enable();
     for (enum format f = FMT_32; f < FORMATS; f++) {
-        if (f == FMT_5) /* the host's mode does not matter to shadow tables, but the guest's own must be the processor's */
+        if (f == FMT_5 && !cpu_has_la57()) /* the host's mode does not matter to shadow tables: it has four levels */
             continue;
         section("guest", format_name(f), NULL, NULL);
         filling(f);
