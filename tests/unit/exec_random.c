@@ -22,8 +22,8 @@ static const char *const engine_names[ENGINES] = { "full", "generic", "without f
 enum { CASE_INSNS = 200, CASE_CYCLES = 100000, LATE_CYCLES = 64, ROW_TRIES = 4000 };
 /* Where things lie; what is not named is data. */
 enum {
-    RAM = 0x40000, PML4 = 0x1000, PDPT = 0x2020 /* of a legacy PAE guest, in the page of the long-mode one */, GDT = 0x5000, TSS = 0x5800, IDT = 0x6000, CODE = 0x8000, CODE_LEN = 0x4000, STACK0 = 0xD000, STACK = 0xE000,
-    DATA = 0x10000, XAREA = 0x1A000 /* a compacted XSAVE area in its initial state */, VMCB = 0x20000, HSAVE = 0x21000, IOPM = 0x22000, MSRPM = 0x25000, NPML4 = 0x28000, HOST = 0x2C000,
+    RAM = 0x40000, PML4 = 0x1000, PDPT = 0x2020 /* of a legacy PAE guest, in the page of the long-mode one */, GDT = 0x5000, TSS = 0x5800,
+    IDT = 0x6000, CODE = 0x8000, CODE_LEN = 0x4000, STACK0 = 0xD000, STACK = 0xE000, DATA = 0x10000, XAREA = 0x1A000 /* a compacted XSAVE area in its initial state */, VMCB = 0x20000, HSAVE = 0x21000, IOPM = 0x22000, MSRPM = 0x25000, NPML4 = 0x28000, HOST = 0x2C000,
 };
 enum { CODE0 = 0x08, DATA0 = 0x10, CODE64 = 0x18, CODE3 = 0x23, DATA3 = 0x2B, CODE64_3 = 0x33, TSS_SEL = 0x38, CODE16 = 0x48, DATA16 = 0x50,
        LDT_SEL = 0x58, TSS_FREE = 0x68 };
@@ -648,15 +648,15 @@ static void real_guest(u64 rip)
     put(REAL_PDPT, 8, REAL_PD | 1);
 }
 
-/* What tells the two modes apart by right: CR0.PG where it is read or must not stay without PE, EFER.LME, which it protects, and time,
- * which walks take. */
+/* What tells the two modes apart by right: CR0.PG where it is read or must not stay without PE, PDPTEs loaded with CR3, EFER.LME, which PG
+ * protects, and time, which walks take. guest.svm.paged_real has these. */
 static bool tells(const struct isa_row *r, const struct start *s)
 {
-    static const char *const names[] = { "rdtsc", "rdtscp", "rdpru", "wrmsr", "smsw", "lmsw" };
+    static const char *const names[] = { "rdtsc", "rdtscp", "rdpru", "wrmsr", "smsw", "lmsw", "mov_from_cr", "mov_to_cr" };
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(r->name, names[i]))
             return true;
-    return (!strcmp(r->name, "rdmsr") && (u32)s->gpr[RCX] == 0x10) || (!strcmp(r->name, "mov") && r->map == MAP_0F && (r->opcode & ~2) == 0x20);
+    return !strcmp(r->name, "rdmsr") && (u32)s->gpr[RCX] == 0x10;
 }
 
 /* Through VMRUN to behind the instruction. */
@@ -694,7 +694,7 @@ static bool try_paged(unsigned row, unsigned turn, unsigned *runs, unsigned *bad
     struct svmemu *plain = machines[turn & 1 ? FULL : GENERIC], *paged = machines[turn & 1 ? GENERIC : FULL];
     u8 b[16];
     unsigned len = encode(row, MODE_16, plain->features, b);
-    struct start s = make_start(GUEST_REAL);
+    struct start s = make_start(GUEST_REAL, false);
     if (!len || tells(&isa_rows[row], &s))
         return false;
     u64 rip = code_at();
