@@ -57,12 +57,12 @@ static int fork_and_wait(struct worker *w)
 
 static int child_of_exec(struct worker *w)
 {
-    char cpu[4] = { (char)('0' + w->cpu / 10), (char)('0' + w->cpu % 10) }, fd[4];
-    char *argv[] = { "smp", "child", cpu, fd, 0 }, *envp[] = { 0 };
+    struct line cpu = { .len = 0 }, fd = { .len = 0 };
+    char *argv[] = { "smp", "child", cpu.text, fd.text, 0 }, *envp[] = { 0 };
 
-    fd[0] = (char)('0' + message_pipe[w->cpu][1] / 10);
-    fd[1] = (char)('0' + message_pipe[w->cpu][1] % 10);
-    fd[2] = 0;
+    put_number(&cpu, w->cpu, 10);
+    put_number(&fd, (u64)message_pipe[w->cpu][1], 10);
+    cpu.text[cpu.len] = fd.text[fd.len] = 0;
     private_word = 2;
     return (int)sys3(__NR_execve, (u64) "/proc/self/exe", (u64)argv, (u64)envp);
 }
