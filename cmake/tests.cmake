@@ -174,9 +174,11 @@ if(TARGET guests AND TARGET svmemu)
         endif()
         add_test(NAME guest.kvm COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/kvm.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}/kvm_init
             ${PROJECT_BINARY_DIR}/linux $<$<NOT:$<STREQUAL:${SVMEMU_DISPATCH},tail>>:once>)
-        set_tests_properties(guest.kvm PROPERTIES LABELS "guest;svm;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77 RESOURCE_LOCK kernel)
+        add_test(NAME guest.kvm_avic COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/kvm.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}/kvm_init
+            ${PROJECT_BINARY_DIR}/linux avic)
+        set_tests_properties(guest.kvm guest.kvm_avic PROPERTIES LABELS "guest;svm;slow" TIMEOUT 1500 SKIP_RETURN_CODE 77 RESOURCE_LOCK kernel)
         if(SVMEMU_OFFLINE)
-            set_tests_properties(guest.kvm PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
+            set_tests_properties(guest.kvm guest.kvm_avic PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
         endif()
         add_test(NAME guest.same COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/same.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}
             ${svmemu_guest_dir}/init ${PROJECT_BINARY_DIR}/linux ${PROJECT_BINARY_DIR}/hashes.txt)
