@@ -3,8 +3,7 @@
  * on the first processor with SVM, on Zen 3 and on `max`; and address line 20, which GIF does not touch [APM2 15.17, 15.30.1]. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_events.h"
-
-#include <string.h>
+#include "table.h"
 
 enum { TESTED = 3, AFTER = 16, STGI_END = AFTER + 3, END = STGI_END + 1 }; /* offsets in the code: CLGI, the instruction, NOPs, STGI, NOP, HLT */
 enum { COLUMNS = 14, HOST_CODE = 0x1800 };
@@ -267,15 +266,6 @@ static void run_cell(struct cell *k, const char *wanted)
     world_close(&w);
 }
 
-static char *trim(char *s)
-{
-    while (*s == ' ')
-        s++;
-    for (size_t n = strlen(s); n && s[n - 1] == ' '; n--)
-        s[n - 1] = 0;
-    return s;
-}
-
 static bool has(const char *profile, unsigned feat)
 {
     struct world w;
@@ -288,14 +278,7 @@ static bool has(const char *profile, unsigned feat)
 static void run_line(char *line, unsigned number, const char *profile, bool vgif, bool vnmi, unsigned *cells)
 {
     struct cell k = {.profile = profile, .line = number};
-    for (unsigned i = 0; i < COLUMNS; i++) {
-        char *bar = strchr(line, '|');
-        assert_true(i == COLUMNS - 1 || bar);
-        if (bar)
-            *bar = 0;
-        k.f[i] = trim(line);
-        line = bar ? bar + 1 : line;
-    }
+    assert_int_equal(table_columns(line, '|', k.f, COLUMNS), COLUMNS);
     if (!strcmp(k.f[4], "VNMI") && !vnmi)
         return;
     for (enum place p = HOST_CLGI; p < THEN; p++)
@@ -309,23 +292,17 @@ static void run_line(char *line, unsigned number, const char *profile, bool vgif
 static void every_cell(void **state)
 {
     static const char *const profiles[] = {"k8", "zen3", "max"};
-    FILE *f = fopen(SVMEMU_SOURCE_DIR "/tests/data/gif_cells.txt", "r");
-    char line[512];
     (void)state;
-    assert_non_null(f);
     for (unsigned p = 0; p < ARRAY_LEN(profiles); p++) {
         bool vgif = has(profiles[p], FEAT_VGIF), vnmi = has(profiles[p], FEAT_VNMI);
-        unsigned cells = 0;
-        rewind(f);
-        for (unsigned n = 1; fgets(line, sizeof line, f); n++) {
-            line[strcspn(line, "\n")] = 0;
-            if (*line && *line != '#')
-                run_line(line, n, profiles[p], vgif, vnmi, &cells);
-        }
+        unsigned cells = 0, line = 0;
+        char *text = table_read("gif_cells.txt"), *at = text;
+        for (char *row; (row = table_row(&at, &line));)
+            run_line(row, line, profiles[p], vgif, vnmi, &cells);
+        free(text);
         printf("%s: %u cells\n", profiles[p], cells);
         assert_true(cells > 100);
     }
-    fclose(f);
     assert_int_equal(failures, 0);
 }
 
