@@ -57,6 +57,16 @@ static struct svmemu_pci_config describe(struct card *c)
     };
 }
 
+/* The usual card in a new machine. */
+static struct svmemu_pci *plug(struct svmemu **m, struct card *c)
+{
+    const struct svmemu_pci_config cfg = describe(c);
+    struct svmemu_pci *f;
+    *m = create();
+    assert_int_equal(svmemu_pci_add(*m, &cfg, &f), SVMEMU_OK);
+    return f;
+}
+
 static u32 get(struct svmemu *m, unsigned reg, unsigned width)
 {
     port_write(m->bus, 0xCF8, 4, 0x80000000u | DEVICE << 11 | (reg & 0xFC), 0);
@@ -230,12 +240,10 @@ static void bars_over_all_else(void **state)
 
 static void pin(void **state)
 {
-    struct svmemu *m = create();
+    struct svmemu *m;
     struct card c = { 0 };
-    const struct svmemu_pci_config cfg = describe(&c);
-    struct svmemu_pci *f;
+    struct svmemu_pci *f = plug(&m, &c);
     (void)state;
-    assert_int_equal(svmemu_pci_add(m, &cfg, &f), SVMEMU_OK);
     const u32 pin = 16 + (DEVICE + 3) % 4; /* device 1 pin A is PIRQ A, pin 16 */
     set_mem(m, 0xFEC00000, 0x10 + 2 * pin);
     set_mem(m, 0xFEC00010, 0x8051);
@@ -262,12 +270,10 @@ static void pin(void **state)
 
 static void msi(void **state)
 {
-    struct svmemu *m = create();
+    struct svmemu *m;
     struct card c = { 0 };
-    const struct svmemu_pci_config cfg = describe(&c);
-    struct svmemu_pci *f;
+    struct svmemu_pci *f = plug(&m, &c);
     (void)state;
-    assert_int_equal(svmemu_pci_add(m, &cfg, &f), SVMEMU_OK);
     set(m, MSI + 4, 4, 0xFEE01003); /* low bits do not exist: to the second processor */
     assert_int_equal(get(m, MSI + 4, 4), 0xFEE01000);
     set(m, MSI + 12, 2, 0x4063);
@@ -310,12 +316,10 @@ static void msi(void **state)
 
 static void msix(void **state)
 {
-    struct svmemu *m = create();
+    struct svmemu *m;
     struct card c = { 0 };
-    const struct svmemu_pci_config cfg = describe(&c);
-    struct svmemu_pci *f;
+    struct svmemu_pci *f = plug(&m, &c);
     (void)state;
-    assert_int_equal(svmemu_pci_add(m, &cfg, &f), SVMEMU_OK);
     set(m, 0x20, 4, TABLE);
     set(m, 4, 2, PCI_CMD_MEMORY | PCI_CMD_MASTER);
     const u32 pba = TABLE + (get(m, MSIX + 8, 4) & ~7u);
