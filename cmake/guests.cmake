@@ -3,7 +3,7 @@
 # what Multiboot 1 loaders take.
 set(svmemu_guest_lib ${PROJECT_SOURCE_DIR}/examples/lib)
 set(svmemu_guest_dir ${PROJECT_BINARY_DIR}/guests)
-set(svmemu_guest_cflags -std=gnu17 -O2 -g0 -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
+set(svmemu_guest_cflags -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
     -Wall -Wextra -Werror -I${svmemu_guest_lib})
 set(svmemu_guest_tests ${PROJECT_SOURCE_DIR}/tests/guest/svm)

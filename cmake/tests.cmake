@@ -135,7 +135,7 @@ if(TARGET guests AND TARGET svmemu)
         ${svmemu_guest_dir}/pc_serial.elf ${PROJECT_BINARY_DIR}/console)
     set_tests_properties(guest.console PROPERTIES LABELS guest TIMEOUT 300)
     add_test(NAME guest.where COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/where.sh $<TARGET_FILE:svmemu>
-        ${svmemu_guest_dir}/pc_stuck.elf ${PROJECT_BINARY_DIR}/where)
+        ${svmemu_guest_dir}/pc_stuck.elf ${PROJECT_BINARY_DIR}/where $<BOOL:${SVMEMU_DW_FOUND}>)
     set_tests_properties(guest.where PROPERTIES LABELS guest TIMEOUT 120)
     add_test(NAME guest.cli COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/cli.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_ends.elf ${PROJECT_BINARY_DIR}/cli)

@@ -120,6 +120,6 @@ enum { SYMBOL_TEXT = 128 };
 const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT]);
 
 /* where.c: where the machine stands; all of it is looked at without touching devices, page tables or TLBs */
-void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f);
+void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct options *o, FILE *f);
 
 #endif

@@ -131,7 +131,7 @@ static int run_loaded(struct session *s)
         return EXIT_INTERNAL;
     }
     if (stop.reason != SVMEMU_STOP_EXIT && stop.reason != SVMEMU_STOP_POWER_OFF)
-        report_where(s->m, &stop, stderr);
+        report_where(s->m, &stop, s->o, stderr);
     if (stop.reason == SVMEMU_STOP_REQUEST && atomic_load(&s->watch.fired) == SIGALRM)
         fprintf(stderr, "svmemu: the timeout of %g seconds was reached\n", s->o->timeout);
     for (unsigned i = 0; i < s->serials; i++)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Where a stopped machine stands: registers, back trace by frame pointers, the last #VMEXITs, names from the symbol tables. */
+/* Where a stopped machine stands: registers, back trace by unwind data or frame pointers, the last #VMEXITs, names from the symbol tables. */
 #include "cli/cli.h"
+#include "cli/unwind.h"
 
 #include <inttypes.h>
 
@@ -62,21 +63,63 @@ static void print_registers(struct svmemu *m, unsigned vcpu, FILE *f)
     fprintf(f, " cpl %" PRIu64 "\n", reg(m, vcpu, "cpl"));
 }
 
+/* A vCPU as the unwinder sees it. */
+struct subject {
+    struct svmemu *m;
+    unsigned vcpu, width;
+    uint64_t code_base, stack_base;
+    FILE *f;
+    unsigned printed;
+};
+
+static uint64_t subject_reg(void *ctx, const char *name)
+{
+    struct subject *s = ctx;
+    return reg(s->m, s->vcpu, name);
+}
+
+static bool subject_peek(void *ctx, uint64_t linear, uint64_t *value)
+{
+    struct subject *s = ctx;
+    return peek(s->m, s->vcpu, linear, s->width, value);
+}
+
+static void print_caller(struct subject *s, uint64_t back)
+{
+    char symbol[SYMBOL_TEXT];
+    fprintf(s->f, "    %016" PRIx64 "%s\n", back, call_text(s->m, back, symbol)); /* of the call, not of what follows it */
+}
+
+static void unwound(void *ctx, uint64_t back)
+{
+    struct subject *s = ctx;
+    if (!s->printed++)
+        fputs("  called from, by unwind data:\n", s->f);
+    print_caller(s, back);
+}
+
+/* Flat segments only: unwind data knows no others. */
+static bool print_unwound(struct subject *s, const struct options *o)
+{
+    const struct unwind_cpu cpu = { s, s->width * 8, subject_reg, subject_peek };
+    return !s->code_base && !s->stack_base && unwind(o->symbols, o->symbol_files, &cpu, unwound, MAX_FRAMES);
+}
+
 /* Each frame has the caller's frame pointer and above it the return address; frames go upwards. */
-static void print_back_trace(struct svmemu *m, unsigned vcpu, FILE *f)
+static void print_back_trace(struct svmemu *m, unsigned vcpu, const struct options *o, FILE *f)
 {
     unsigned width = code_bits(m, vcpu) / 8;
     uint64_t mask = width == 8 ? UINT64_MAX : UINT32_MAX, bp = reg(m, vcpu, "rbp") & mask, next, back;
     uint64_t base = width == 8 ? 0 : reg(m, vcpu, "ss.base");
-    char symbol[SYMBOL_TEXT];
-    if (width == 2)
+    struct subject s = { m, vcpu, width, width == 8 ? 0 : reg(m, vcpu, "cs.base"), base, f, 0 };
+    if (width == 2 || print_unwound(&s, o))
         return; /* real mode knows no such habit */
     for (unsigned i = 0; i < MAX_FRAMES && bp; i++) {
         if (!peek(m, vcpu, (base + bp) & mask, width, &next) || !peek(m, vcpu, (base + bp + width) & mask, width, &back) || !back)
             break;
         if (!i)
             fputs("  called from, if rbp is a frame pointer:\n", f);
-        fprintf(f, "    %016" PRIx64 "%s\n", back, call_text(m, back, symbol)); /* of the call, not of what follows it */
+        print_caller(&s, back);
         if (next <= bp || next - bp > FRAME_MAX)
             break;
         bp = next;
@@ -112,7 +155,7 @@ static void print_others(struct svmemu *m, unsigned but, FILE *f)
     }
 }
 
-void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
+void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct options *o, FILE *f)
 {
     unsigned vcpu = (unsigned)s->vcpu;
     char symbol[SYMBOL_TEXT];
@@ -121,7 +164,7 @@ void report_where(struct svmemu *m, const struct svmemu_stop *s, FILE *f)
             reg(m, vcpu, "cs.sel"), s->rip, symbol_text(m, reg(m, vcpu, "cs.base") + s->rip, symbol), code_bits(m, vcpu), s->insns,
             s->cycles);
     print_registers(m, vcpu, f);
-    print_back_trace(m, vcpu, f);
+    print_back_trace(m, vcpu, o, f);
     print_exits(m, vcpu, f);
     print_others(m, vcpu, f);
 }

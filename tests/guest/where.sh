@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# where.sh SVMEMU GUEST DIRECTORY: what a stopped run prints of the guest tests/guest/pc/stuck.c: position, registers, back trace, past #VMEXITs,
-# names from the guest, a module or --symbols; frame pointers that lead to devices, holes or themselves do no harm.
+# where.sh SVMEMU GUEST DIRECTORY UNWINDING: what a stopped run prints of the guest tests/guest/pc/stuck.c: position, registers, back
+# trace, past #VMEXITs, names from the guest, a module or --symbols; frame pointers and stacks that lead to devices, holes or themselves do
+# no harm. UNWINDING: 1 if the program was built with libdw.
 set -eu
-svmemu=$1 guest=$2 dir=$3
+svmemu=$1 guest=$2 dir=$3 unwinding=$4
 rm -rf "$dir"
 mkdir -p "$dir"
 cd "$dir"
@@ -66,4 +67,26 @@ has exits.err '^\[0\] .*VMMCALL.*<nested_guest>'
 run none 2 --symbols /nonexistent "$guest"
 run text 2 --symbols cycles.err "$guest"
 has text.err 'no ELF file with a symbol table'
+
+# Without frame pointers: unwind data from --symbols, which may be of no use to a stack that is none.
+lost=$(dirname "$guest")/pc_lost.elf
+run lost 6 --max-insns 300000 "$lost"
+hasnot lost.err 'called from'
+run unwind 6 --max-insns 300000 --symbols "$lost.link" "$lost"
+if [ "$unwinding" = 1 ]; then
+    has unwind.err 'by unwind data'
+    sed -n '/called from/,$p' unwind.err | grep -oE '<(deeper|deep|guest_main|guest_start)[+.]' | tr -d '<+.\n' | grep -qx deeperdeepguest_mainguest_start || {
+        cat unwind.err
+        exit 1
+    }
+    hello=$(dirname "$guest")/hello.elf # 32-bit code, in print()
+    run unwind32 6 --max-insns 200 --symbols "$hello.link" "$hello"
+    sed -n '/called from, by unwind data/,$p' unwind32.err | grep -oE '<(guest_main|guest_start)[+]' | tr -d '<+.\n' | grep -qx guest_mainguest_start
+    run forged 6 --max-insns 300000 --symbols "$lost.link" "$lost" -- forged
+    [ "$(grep -c '<deeper' forged.err)" -ge 3 ] && [ "$(wc -l <forged.err)" -lt 60 ] || { cat forged.err; exit 1; }
+    run lost_apic 6 --max-insns 300000 --symbols "$lost.link" "$lost" -- apic
+    hasnot lost_apic.err 'called from'
+    run other_size 6 --max-insns 300000 --symbols "$lost" "$lost" # an ELF32 around 64-bit code: symbols only
+    hasnot other_size.err 'called from'
+fi
 echo "where: all as expected"
