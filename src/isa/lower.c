@@ -214,14 +214,18 @@ static void fuse(const struct copy *set, struct op *o, unsigned how, unsigned cc
         o->fn = fn;
 }
 
-/* Behind ADD of an immediate whose flags nobody sees and a compare of that register: how counting loops end. */
-static bool ends_loop(const struct exec *e, u32 at)
+/* Behind ADD of an immediate whose flags nobody sees and a compare of that register: how counting loops end. Which of them; LOOP_COUNT: none. */
+static unsigned ends_loop(const struct exec *e, u32 at)
 {
     if (at < 2 || !e->slots[at - 1].fuse)
-        return false;
-    unsigned k = e->slots[at - 1].fuse - FUSE_TEST, width = k / F_COUNT;
-    return (k % F_COUNT == F_RR || k % F_COUNT == F_RI) && (width == 1 || width == 2) && e->ops[at - 1].r0 == e->ops[at - 2].r0 &&
-           e->slots[at - 2].fuse == FUSE_STEP + STEP_ADD * 2 + width - 1;
+        return LOOP_COUNT;
+    unsigned k = e->slots[at - 1].fuse - FUSE_TEST, width = k / F_COUNT, form = k % F_COUNT;
+    const struct op *add = &e->ops[at - 2], *cmp = &e->ops[at - 1];
+    if (form > F_RI || width == 0 || width > 2 || e->slots[at - 2].fuse != FUSE_STEP + STEP_ADD * 2 + width - 1)
+        return LOOP_COUNT;
+    if (cmp->r0 == add->r0)
+        return form == F_RR ? LOOP_RR : LOOP_RI;
+    return form == F_RR && cmp->r1 == add->r0 ? LOOP_SWAPPED : LOOP_COUNT;
 }
 
 static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cls, const struct insn *in, u32 mode, struct op *out,
@@ -271,10 +275,9 @@ static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cl
     u32 at = (u32)(out - e->ops);
     if (at && e->slots[at - 1].fuse)
         fuse(set, &e->ops[at - 1], e->slots[at - 1].fuse, cc);
-    if (ends_loop(e, at)) {
-        unsigned k = e->slots[at - 1].fuse - FUSE_TEST;
-        e->ops[at - 2].fn = set->branch->loop[k % F_COUNT][k / F_COUNT - 1][cc][e->ops[at - 2].r0 / 8];
-    }
+    unsigned loop = ends_loop(e, at);
+    if (loop != LOOP_COUNT)
+        e->ops[at - 2].fn = set->branch->loop[loop][(e->slots[at - 1].fuse - FUSE_TEST) / F_COUNT - 1][cc][e->ops[at - 2].r0 / 8];
     return 3;
 }
 
@@ -316,11 +319,15 @@ static op_fn *stamped(const struct copy *set, struct op *o, unsigned cls, unsign
     case F_RM:
         if (cls == LC_ALU)
             return set->alu->rm[o->r1 != GPR_ZERO * 8][idx][record][k][d];
-        return plain_address(o) ? set->mem->ld[k][d][o->base / 8] : set->mem->ldx[k][d];
+        if (plain_address(o))
+            return set->mem->ld[k][d][o->base / 8];
+        return o->r1 < 16 * 8 ? set->mem->ldx[k][d][o->r1 / 8] : set->mem->ldg[k][d];
     case F_MR:
         if (cls == LC_ALU)
             return NULL;
-        return plain_address(o) ? set->mem->st[k][d][o->base / 8] : set->mem->stx[k][d];
+        if (plain_address(o))
+            return set->mem->st[k][d][o->base / 8];
+        return o->r1 < 16 * 8 ? set->mem->stx[k][d][o->r1 / 8] : set->mem->stg[k][d];
     default: return NULL;
     }
 }
@@ -384,7 +391,8 @@ static unsigned lower_extend(const struct copy *set, unsigned sgn, const struct 
     if (d >= 4 && s < d && (sgn || s < 4)) {
         static const u8 kind[2][3][2] = { { { EXT_Z8, EXT_Z8 }, { EXT_Z16, EXT_Z16 } },
                                           { { EXT_S8_4, EXT_S8_8 }, { EXT_S16_4, EXT_S16_8 }, { EXT_S32_8, EXT_S32_8 } } };
-        o.fn = (mem ? set->mem->extm : set->mem->extr)[kind[sgn][lg(s)][d == 8]][o.r0 / 8];
+        unsigned k = kind[sgn][lg(s)][d == 8];
+        o.fn = mem ? set->mem->extm[k][o.r0 / 8] : o.r1 & 7 ? set->mem->exth[k][o.r0 / 8] : set->mem->extr[k][o.r0 / 8][o.r1 / 8];
         if (mem && !sgn && s == 1 && plain_address(&o))
             o.fn = set->mem->zx8[o.r0 / 8][o.base / 8];
     }
@@ -525,7 +533,7 @@ static const struct op *varied_op(const struct exec *e, const struct insn *in, c
 {
     unsigned cls = e->row_class[in->row] >> 8;
     if (cls == LC_JCC)
-        return ends_loop(e, (u32)(out - e->ops)) ? out - 2 : out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
+        return ends_loop(e, (u32)(out - e->ops)) != LOOP_COUNT ? out - 2 : out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
     return cls >= LC_JMP && cls < LC_JCC ? out : out + n - 1;
 }
 

@@ -225,21 +225,24 @@ JRI_ALL(cmp, 4) JRI_ALL(cmp, 8) JRI_ALL(test, 4) JRI_ALL(test, 8)
 #define STEP_EQ(kind, n) STEP_CC(kind, n, 4) STEP_CC(kind, n, 5) STEP_CC(kind, n, 8) STEP_CC(kind, n, 9)
 #define STEP_CF(kind, n) STEP_EQ(kind, n) STEP_CC(kind, n, 2) STEP_CC(kind, n, 3)
 STEP_CF(alu, add) STEP_CF(alu, sub) STEP_EQ(alu, and) STEP_EQ(un, inc) STEP_EQ(un, dec)
-/* How counting loops end: ADD of an immediate, a compare of the sum with an immediate or a register, and the Jcc behind them. op + 1 is the
+/* How counting loops end: ADD of an immediate, a compare of the sum, and the Jcc behind them. op + 1 is the
  * compare, op + 2 the plain Jcc, op + 3 and op + 4 its links. */
-#define LOOP_ONE(form, B, w, cc, d)                                          \
+#define LOOP_ONE(form, A, B, w, cc, d)                                       \
     HANDLER(l_##form##_##w##_##cc##_##d)                                     \
     {                                                                        \
-        u64 a_ = alu_add(NULL, w, reg_rd(c, (d) * 8, w), op->imm);           \
-        reg_wr(c, (d) * 8, w, a_);                                           \
-        u64 b_ = B;                                                          \
+        u64 sum_ = alu_add(NULL, w, reg_rd(c, (d) * 8, w), op->imm);         \
+        reg_wr(c, (d) * 8, w, sum_);                                         \
+        u64 a_ = A, b_ = B;                                                  \
         tst_cmp(&c->fl, w, a_, b_);                                          \
         if (cond_cmp(cc, w, a_, b_))                                         \
             FOLLOW(op + 3);                                                  \
         FOLLOW(op + 4);                                                      \
     }
-#define LOOP_BOTH(w, cc, d) LOOP_ONE(rr, reg_rd(c, op[1].r1, w), w, cc, d) LOOP_ONE(ri, op[1].imm, w, cc, d)
-#define LOOP_CC(w, cc) REG_D(LOOP_BOTH, w, cc)
+#define LOOP_FORMS(w, cc, d)                                                 \
+    LOOP_ONE(rr, sum_, reg_rd(c, op[1].r1, w), w, cc, d)                     \
+    LOOP_ONE(ri, sum_, op[1].imm, w, cc, d)                                  \
+    LOOP_ONE(swapped, reg_rd(c, op[1].r0, w), sum_, w, cc, d)
+#define LOOP_CC(w, cc) REG_D(LOOP_FORMS, w, cc)
 CC_LIST(LOOP_CC, 4) CC_LIST(LOOP_CC, 8)
 #define LOOP_NAME(form, w, cc, d) l_##form##_##w##_##cc##_##d,
 #define LOOP_NAMES(form, w, cc) { REG_D(LOOP_NAME, form, w, cc) },
@@ -261,7 +264,7 @@ const struct stamped_branch stamped_branch = {
     { { CF_TAB(add, 4) }, { CF_TAB(add, 8) } }, { { CF_TAB(sub, 4) }, { CF_TAB(sub, 8) } }, { { EQ_TAB(and, 4) }, { EQ_TAB(and, 8) } },
     { { EQ_TAB(inc, 4) }, { EQ_TAB(inc, 8) } }, { { EQ_TAB(dec, 4) }, { EQ_TAB(dec, 8) } },
 },
-    .loop = { LOOP_TAB(rr), LOOP_TAB(ri) },
+    .loop = { LOOP_TAB(rr), LOOP_TAB(ri), LOOP_TAB(swapped) },
     .jmp_link = jmp_link, .jmp_out = jmp_out, .call_link = call_link, .call_out = call_out, .ret_near = ret_near, .jmp_r = jmp_r, .call_r = call_r, .jmp_m = jmp_m, .call_m = call_m,
 };
 

@@ -60,23 +60,30 @@ REG_D(AGU_ROW, _)
 #define EA_NAME(k, d, s) k##_##d##_##s,
 #define EA_NAMES(k, d) { REG_S(EA_NAME, k, d) },
 
-/* Indexed addresses: data register. */
-#define LDX_ONE(w, d)                                       \
-    HANDLER(ldx_##w##_##d)                                  \
+/* Indexed addresses: data register by index, the base from the op; or both from the op. */
+static inline u64 ea_index(const struct vcpu *c, const struct op *op, unsigned index)
+{
+    return ea_of(c, op) + (c->st.gpr[index] << op->aux);
+}
+#define LDX_BOTH(n, EA, w, d, ...)                          \
+    HANDLER(ld##n)                                          \
     {                                                       \
-        u64 lin = ea_x(c, op);                             \
+        u64 lin = EA(c, op, ##__VA_ARGS__);                 \
         FAST_RD(lin, w);                                    \
         reg_wr(c, (d) * 8, w, host_rd(lin + e->addend, w)); \
         GO(op + 1);                                         \
     }                                                       \
-    HANDLER(stx_##w##_##d)                                  \
+    HANDLER(st##n)                                          \
     {                                                       \
-        u64 lin = ea_x(c, op);                             \
+        u64 lin = EA(c, op, ##__VA_ARGS__);                 \
         FAST_WR(lin, w);                                    \
         host_wr(lin + e->addend, w, reg_rd(c, (d) * 8, w)); \
         GO(op + 1);                                         \
     }
-REG_D(LDX_ONE, 4) REG_D(LDX_ONE, 8)
+#define LDX_PAIR(w, d, s) LDX_BOTH(x_##w##_##d##_##s, ea_index, w, d, s)
+#define LDX_ROW(w, d) REG_S(LDX_PAIR, w, d) LDX_BOTH(g_##w##_##d, ea_x, w, d)
+#define LDX_ALL(w) REG_D(LDX_ROW, w)
+LDX_ALL(4) LDX_ALL(8)
 #define LDX_NAME(k, w, d) k##_##w##_##d,
 #define LDX_TAB(k) { { REG_D(LDX_NAME, k, 4) }, { REG_D(LDX_NAME, k, 8) } }
 
@@ -91,8 +98,11 @@ REG_D(LDX_ONE, 4) REG_D(LDX_ONE, 8)
 REG_D(STI_ONE, 1) REG_D(STI_ONE, 4) REG_D(STI_ONE, 8)
 
 /* Extensions from a register in the op and from memory. */
+#define EXT_REG(name, X, s, to, d, r) \
+    HANDLER(name##_r_##s##_##to##_##d##_##r) { reg_wr(c, (d) * 8, to, X(reg_rd(c, (r) * 8, s), s)); GO(op + 1); }
 #define EXT_ONE(name, X, s, to, d)                                                                       \
-    HANDLER(name##_r_##s##_##to##_##d) { reg_wr(c, (d) * 8, to, X(reg_rd(c, op->r1, s), s)); GO(op + 1); } \
+    REG_S(EXT_REG, name, X, s, to, d)                                                                    \
+    HANDLER(name##_h_##s##_##to##_##d) { reg_wr(c, (d) * 8, to, X(reg_rd(c, op->r1, s), s)); GO(op + 1); } \
     HANDLER(name##_m_##s##_##to##_##d)                                                                   \
     {                                                                                                    \
         u64 lin = ea_of(c, op);                                                                          \
@@ -104,15 +114,18 @@ REG_D(STI_ONE, 1) REG_D(STI_ONE, 4) REG_D(STI_ONE, 8)
 #define EXT_STAMP(name, X, s, to) REG_D(EXT_ONE, name, X, s, to)
 EXT_LIST(EXT_STAMP)
 #define EXT_NAME(name, f, s, to, d) name##_##f##_##s##_##to##_##d,
-#define EXT_R(name, X, s, to) { REG_D(EXT_NAME, name, r, s, to) },
+#define EXT_R_NAME(name, s, to, d, r) name##_r_##s##_##to##_##d##_##r,
+#define EXT_R_NAMES(name, s, to, d) { REG_S(EXT_R_NAME, name, s, to, d) },
+#define EXT_R(name, X, s, to) { REG_D(EXT_R_NAMES, name, s, to) },
+#define EXT_H(name, X, s, to) { REG_D(EXT_NAME, name, h, s, to) },
 #define EXT_M(name, X, s, to) { REG_D(EXT_NAME, name, m, s, to) },
 
 /* CMOVcc without a branch: guests use it where they could not predict. */
 #define CMOV_ONE(w, cc, d)                                                            \
     HANDLER(cmov_##w##_##cc##_##d)                                                    \
     {                                                                                 \
-        u64 pick_ = 0 - (u64)flags_cond(&c->fl, cc), old_ = reg_rd(c, (d) * 8, w);    \
-        reg_wr(c, (d) * 8, w, old_ ^ ((old_ ^ reg_rd(c, op->r1, w)) & pick_));        \
+        u64 a_ = reg_rd(c, (d) * 8, w), b_ = reg_rd(c, op->r1, w);                    \
+        reg_wr(c, (d) * 8, w, flags_cond(&c->fl, cc) ? b_ : a_);                      \
         GO(op + 1);                                                                   \
     }
 #define CMOV_CC(w, cc) REG_D(CMOV_ONE, w, cc)
@@ -158,10 +171,13 @@ const struct stamped_mem stamped_mem = {
     .leag = LDX_TAB(leag),
     .agu = { REG_D(EA_NAMES, agu) },
     .zx8 = { REG_D(EA_NAMES, zx8) },
-    .ldx = LDX_TAB(ldx),
-    .stx = LDX_TAB(stx),
+    .ldx = LD_TAB(ldx),
+    .stx = LD_TAB(stx),
+    .ldg = LDX_TAB(ldg),
+    .stg = LDX_TAB(stg),
     .sti = { { REG_D(LDX_NAME, sti, 1) }, { REG_D(LDX_NAME, sti, 4) }, { REG_D(LDX_NAME, sti, 8) } },
     .extr = { EXT_LIST(EXT_R) },
+    .exth = { EXT_LIST(EXT_H) },
     .extm = { EXT_LIST(EXT_M) },
     .cmov = { { CC_LIST(CMOV_NAMES, 4) }, { CC_LIST(CMOV_NAMES, 8) } },
     .set = { CC_LIST(SETR_NAMES, _) },

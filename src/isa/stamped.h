@@ -14,6 +14,7 @@ enum { ALU_ADD, ALU_OR, ALU_AND, ALU_SUB, ALU_XOR, ALU_MOV, ALU_ADC = 5, ALU_SBB
 enum { EXT_Z8, EXT_Z16, EXT_S8_4, EXT_S8_8, EXT_S16_4, EXT_S16_8, EXT_S32_8, EXT_COUNT };
 /* ADD OR AND SUB XOR, then SUB the other way round; ADD and SUB of an immediate are LEA's. */
 enum { THREE_BUS = 5, THREE_COUNT };
+enum { LOOP_RR, LOOP_RI, LOOP_SWAPPED, LOOP_COUNT }; /* the sum with a register, with an immediate, a register with the sum */
 enum { STEP_ADD, STEP_SUB, STEP_AND, STEP_INC, STEP_DEC, STEP_COUNT };
 
 /* stamp_any.c */
@@ -45,10 +46,12 @@ struct stamped_alu {
 /* stamp_mem.c */
 struct stamped_mem {
     op_fn *ld[2][16][16], *st[2][16][16]; /* [64-bit][data][base] */
-    op_fn *ldx[2][16], *stx[2][16];       /* indexed */
+    op_fn *ldx[2][16][16], *stx[2][16][16]; /* indexed: [64-bit][data][index], the base from the op */
+    op_fn *ldg[2][16], *stg[2][16];       /* index and base from the op */
     op_fn *sti[3][16];                    /* [width 1, 4, 8][base]: an immediate */
     op_fn *zx8[16][16];                   /* [destination][base] */
-    op_fn *extm[EXT_COUNT][16], *extr[EXT_COUNT][16];
+    op_fn *extm[EXT_COUNT][16], *extr[EXT_COUNT][16][16]; /* [kind][destination]; of a register: [source], AH to BH from the op */
+    op_fn *exth[EXT_COUNT][16];
     /* Addresses: [64-bit][destination][base]; the same register as base and index; an index only; base and, from the op, an index; all from
      * the op. */
     op_fn *lea[2][16][16], *lea2[2][16][16], *leas[2][16][16], *leax[2][16][16], *leag[2][16];
@@ -69,7 +72,7 @@ struct stamped_branch {
     op_fn *fused[2][3][16][F_COUNT];         /* [test][width 1, 4, 8][cc][form] */
     op_fn *fused_reg[2][2][2][16][16];       /* [immediate][test][64-bit][cc][register] */
     op_fn *step[STEP_COUNT][2][16][16];      /* [body][64-bit][cc][register], immediate */
-    op_fn *loop[2][2][16][16];               /* [immediate][64-bit][cc][register]: ADD of an immediate, compare, Jcc */
+    op_fn *loop[LOOP_COUNT][2][16][16];      /* [compare][64-bit][cc][register]: ADD of an immediate, compare, Jcc */
 };
 
 extern const struct stamped_alu stamped_alu, stamped_alu_b, stamped_alu_c;
