@@ -32,7 +32,7 @@ struct slot {
     u16 page_off;   /* offset of the instruction in its page */
     u8 back;        /* slots back to the instruction's first slot */
     u8 nslots;      /* of the instruction (first slot only) */
-    u8 fuse;        /* a compare that a Jcc behind it may take in: index + 1 into lower.c's table, on its last slot */
+    u8 fuse;        /* how the instruction behind it may join it: a number of lower.c's, on its last slot */
 };
 
 #define CHARGE_UNLINKED INT64_MAX
@@ -108,6 +108,7 @@ u32 exec_mode_key(const struct vcpu *c);
 struct lower_plan {
     bool record; /* the flags that it writes can be observed */
     bool folded; /* a copy that a later instruction makes in passing: it gets no op */
+    bool slack;  /* a copy whose source is old and whose destination is not needed at once */
     u8 from;     /* register that it takes its destination's old value from: another one if a copy was folded */
     u8 newer;    /* of its two source registers the one that the run wrote last: lies on a chain rather than the other */
 };

@@ -198,7 +198,9 @@ static bool near_target(const struct insn *in, u32 mode, unsigned page_off, i64 
 }
 
 /* slot.fuse: FUSE_TEST + (test * 3 + width index) * F_COUNT + form, or FUSE_STEP + body * 2 + (8 bytes wide). */
-enum { FUSE_TEST = 1, FUSE_STEP = FUSE_TEST + 2 * 3 * F_COUNT };
+/* A Jcc joins those; moves, pushes and pops join one of their kind: FUSE_PAIR + PAIR_*. */
+enum { FUSE_TEST = 1, FUSE_STEP = FUSE_TEST + 2 * 3 * F_COUNT, FUSE_PAIR = FUSE_STEP + 2 * STEP_COUNT,
+       FUSE_JOINED = FUSE_PAIR + PAIR_COUNT /* has joined the one before it */ };
 
 static void fuse(const struct copy *set, struct op *o, unsigned how, unsigned cc)
 {
@@ -214,10 +216,26 @@ static void fuse(const struct copy *set, struct op *o, unsigned how, unsigned cc
         o->fn = fn;
 }
 
+static bool joins_jcc(const struct slot *s)
+{
+    return s->fuse && s->fuse < FUSE_PAIR;
+}
+
+/* Two in one, if the op before `out` is of the same kind. `wide`: of the moves' widths. */
+static void pair(const struct copy *set, struct exec *e, struct op *out, unsigned kind, unsigned wide)
+{
+    unsigned before = out > e->ops ? e->slots[out - e->ops - 1].fuse : 0;
+    if (before == FUSE_PAIR + kind || (kind == PAIR_MOV && before == FUSE_PAIR + PAIR_MOV + 2)) {
+        out[-1].fn = set->mem->pair[before - FUSE_PAIR + wide];
+        e->fuse_next = FUSE_JOINED;
+    } else
+        e->fuse_next = (u8)(FUSE_PAIR + kind + 2 * wide);
+}
+
 /* Behind ADD of an immediate whose flags nobody sees and a compare of that register: how counting loops end. Which of them; LOOP_COUNT: none. */
 static unsigned ends_loop(const struct exec *e, u32 at)
 {
-    if (at < 2 || !e->slots[at - 1].fuse)
+    if (at < 2 || !joins_jcc(&e->slots[at - 1]))
         return LOOP_COUNT;
     unsigned k = e->slots[at - 1].fuse - FUSE_TEST, width = k / F_COUNT, form = k % F_COUNT;
     const struct op *add = &e->ops[at - 2], *cmp = &e->ops[at - 1];
@@ -273,7 +291,7 @@ static unsigned lower_branch(const struct copy *set, struct exec *e, unsigned cl
     out[2] = link_slot((i64)page_off + in->len);
     /* Fuse with a compare right before it: only its function changes, so a fault there enters the plain ops. */
     u32 at = (u32)(out - e->ops);
-    if (at && e->slots[at - 1].fuse)
+    if (at && joins_jcc(&e->slots[at - 1]))
         fuse(set, &e->ops[at - 1], e->slots[at - 1].fuse, cc);
     unsigned loop = ends_loop(e, at);
     if (loop != LOOP_COUNT)
@@ -370,6 +388,8 @@ static unsigned lower_two(const struct copy *set, struct exec *e, unsigned cls, 
     if (fn)
         o.fn = fn;
     e->fuse_next = fusible(cls, idx, w, form);
+    if (cls == LC_MOV && plan->slack)
+        pair(set, e, out, PAIR_MOV, w == 8);
     *at++ = o;
     return (unsigned)(at - out);
 }
@@ -466,11 +486,15 @@ static unsigned lower_one(const struct copy *set, struct exec *e, unsigned cls, 
             return 0;
         o.fn = reg ? set->mem->push[o.r0 / 8] : push_i;
         o.imm = in->imm;
+        if (reg && o.r0 != RSP * 8)
+            pair(set, e, out, PAIR_PUSH, 0);
         break;
     case LC_POP:
         if (!m64 || in->osz != 8 || !reg)
             return 0;
         o.fn = set->mem->pop[o.r0 / 8];
+        if (o.r0 != RSP * 8)
+            pair(set, e, out, PAIR_POP, 0);
         break;
     case LC_SETCC:
         if (!reg)
@@ -528,12 +552,15 @@ static unsigned handler_age(const struct exec *e, const struct op *at)
     return n <= most ? n : AGE_MAX + 1;
 }
 
-/* The op of an instruction whose handler there are copies of: a Jcc's is the compare that took it in. */
+/* The op of an instruction whose handler there are copies of: a Jcc's is the compare that took it in, a pair's the first one. */
 static const struct op *varied_op(const struct exec *e, const struct insn *in, const struct op *out, unsigned n)
 {
     unsigned cls = e->row_class[in->row] >> 8;
+    u32 at = (u32)(out - e->ops);
     if (cls == LC_JCC)
-        return ends_loop(e, (u32)(out - e->ops)) != LOOP_COUNT ? out - 2 : out > e->ops && e->slots[out - e->ops - 1].fuse ? out - 1 : out;
+        return ends_loop(e, at) != LOOP_COUNT ? out - 2 : at && joins_jcc(&e->slots[at - 1]) ? out - 1 : out;
+    if (e->fuse_next == FUSE_JOINED)
+        return out - 1;
     return cls >= LC_JMP && cls < LC_JCC ? out : out + n - 1;
 }
 
@@ -667,7 +694,23 @@ static void fold_copy(const struct exec *e, const struct insn *run, unsigned n, 
     }
 }
 
-/* Which of an instruction's two source registers was written last? */
+/* Among so many instructions before and behind a copy its chain must have no other. */
+enum { SLACK_BEFORE = 3, SLACK_BEHIND = 5 };
+
+static bool has_slack(const struct exec *e, const struct insn *run, unsigned n, unsigned i, const struct lower_plan *plan, const unsigned *last)
+{
+    const struct operand *d = &run[i].op[0], *s = &run[i].op[1];
+    if (e->row_class[run[i].row] >> 8 != LC_MOV || plan[i].folded || d->kind != OPK_GPR || s->kind != OPK_GPR || d->size < 4)
+        return false;
+    if (last[s->reg] && i + 1 - last[s->reg] <= SLACK_BEFORE)
+        return false;
+    for (unsigned j = i + 1; j < n && j <= i + SLACK_BEHIND; j++)
+        if (named(&run[j]) >> d->reg & 1 || (plan[j].from == d->reg && !plan[j].folded))
+            return false;
+    return true;
+}
+
+/* Which of an instruction's two source registers was written last? And which copies nobody waits for? */
 static void plan_sources(const struct exec *e, const struct insn *run, unsigned n, struct lower_plan *plan)
 {
     unsigned last[GPR_NONE + 1] = { 0 };
@@ -675,6 +718,7 @@ static void plan_sources(const struct exec *e, const struct insn *run, unsigned 
         unsigned lea = e->row_class[run[i].row] >> 8 == LC_LEA, d = gpr_of(&run[i].op[0]);
         unsigned a = lea ? run[i].base : plan[i].from, b = lea ? run[i].index : gpr_of(&run[i].op[1]);
         plan[i].newer = (u8)(last[a] >= last[b] ? a : b);
+        plan[i].slack = has_slack(e, run, n, i, plan, last);
         if (!plan[i].folded)
             last[d] = i + 1;
     }

@@ -161,6 +161,37 @@ CC_LIST(SETR_CC, _)
 REG_D(STACK_ONE, _)
 #define STACK_NAME(k, d) k##_##d,
 
+/* Two moves, pushes or pops in one. Registers from the ops: lower.c takes moves that nobody waits for. */
+#define MOV2(v, w)                                                       \
+    HANDLER(mov2_##v##_##w)                                              \
+    {                                                                    \
+        reg_wr(c, op[0].r0, v, reg_rd(c, op[0].r1, v));                  \
+        reg_wr(c, op[1].r0, w, reg_rd(c, op[1].r1, w));                  \
+        GO(op + 2);                                                      \
+    }
+MOV2(4, 4) MOV2(4, 8) MOV2(8, 4) MOV2(8, 8)
+
+HANDLER(push2)
+{
+    u64 lin = c->st.gpr[RSP] - 16;
+    FAST_WR(lin, 16);
+    host_wr(lin + 8 + e->addend, 8, off_rd(c, op[0].r0));
+    host_wr(lin + e->addend, 8, off_rd(c, op[1].r0));
+    c->st.gpr[RSP] = lin;
+    GO(op + 2);
+}
+
+HANDLER(pop2)
+{
+    u64 lin = c->st.gpr[RSP];
+    FAST_RD(lin, 16);
+    u64 a = host_rd(lin + e->addend, 8), b = host_rd(lin + 8 + e->addend, 8);
+    reg_wr(c, op[0].r0, 8, a);
+    reg_wr(c, op[1].r0, 8, b);
+    c->st.gpr[RSP] = lin + 16;
+    GO(op + 2);
+}
+
 const struct stamped_mem stamped_mem = {
     .ld = LD_TAB(load),
     .st = LD_TAB(store),
@@ -183,6 +214,7 @@ const struct stamped_mem stamped_mem = {
     .set = { CC_LIST(SETR_NAMES, _) },
     .push = { REG_D(STACK_NAME, push) },
     .pop = { REG_D(STACK_NAME, pop) },
+    .pair = { mov2_4_4, mov2_4_8, mov2_8_4, mov2_8_8, push2, pop2 },
 };
 
 #endif

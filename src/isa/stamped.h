@@ -15,6 +15,7 @@ enum { EXT_Z8, EXT_Z16, EXT_S8_4, EXT_S8_8, EXT_S16_4, EXT_S16_8, EXT_S32_8, EXT
 /* ADD OR AND SUB XOR, then SUB the other way round; ADD and SUB of an immediate are LEA's. */
 enum { THREE_BUS = 5, THREE_COUNT };
 enum { LOOP_RR, LOOP_RI, LOOP_SWAPPED, LOOP_COUNT }; /* the sum with a register, with an immediate, a register with the sum */
+enum { PAIR_MOV, PAIR_PUSH = PAIR_MOV + 4, PAIR_POP, PAIR_COUNT }; /* moves: + 2 if the first is of 8 bytes, + 1 if the second is */
 enum { STEP_ADD, STEP_SUB, STEP_AND, STEP_INC, STEP_DEC, STEP_COUNT };
 
 /* stamp_any.c */
@@ -58,6 +59,7 @@ struct stamped_mem {
     op_fn *agu[16][16];                   /* base + index into the temporary */
     op_fn *cmov[2][16][16], *set[16][16]; /* ... [cc][destination] */
     op_fn *push[16], *pop[16];
+    op_fn *pair[PAIR_COUNT];              /* two in one, all registers from the ops */
 };
 
 /* stamp_three.c: [body][64-bit][destination][source], the other operand from the op */
