@@ -59,6 +59,12 @@ struct explainer;
 struct explainer *explainer_create(struct svmemu *m, const struct options *o);
 void explainer_destroy(struct explainer *x);
 
+/* hints.c; NULL: out of memory. Called for each world switch. */
+struct hints;
+struct hints *hints_create(struct svmemu *m, unsigned vcpus);
+void hints_destroy(struct hints *h);
+void hints_switch(struct hints *h, const struct svmemu_switch *s);
+
 /* serial.c: what a serial port is connected to */
 struct script;
 struct serial {
@@ -73,7 +79,8 @@ struct serial {
 };
 /* False: a message was printed. */
 bool serial_open(struct serial *s, struct svmemu *m, unsigned port, const char *target);
-void serial_close(struct serial *s);
+/* False: a file of output is not complete, and a message says so. */
+bool serial_close(struct serial *s);
 void serial_poll(struct serial *s);
 
 /* script.c; NULL: a message was printed */
@@ -114,7 +121,8 @@ enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);
 
 /* report.c */
 void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f);
-void report_screen(struct svmemu *m, const char *path);
+/* False: it could not be written, and a message says so (of standard output main.c does). */
+bool report_screen(struct svmemu *m, const char *path);
 enum { SYMBOL_TEXT = 128 };
 /* " <name+1Ah>", or "" if no symbol is known; in buf. */
 const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT]);

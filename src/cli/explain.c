@@ -16,6 +16,7 @@ struct last {
 struct explainer {
     struct svmemu *m;
     const struct options *o;
+    struct hints *hints; /* with --explain, NULL else */
     unsigned vcpus;
     struct last last[];
 };
@@ -92,6 +93,8 @@ static void on_switch(void *ctx, const struct svmemu_switch *s)
         fprintf(stderr, "[%d] %s%s\n", s->vcpu, s->text, symbol_text(x->m, s->rip, symbol));
     if (!s->entry && x->o->explain)
         explain(x->m, s);
+    if (x->hints)
+        hints_switch(x->hints, s);
     if (!s->entry && (x->o->dump_vmcb & DUMP_INVALID) && s->check_count)
         dump(x, (unsigned)s->vcpu, s->vmcb, "that VMRUN refused");
     if (!s->entry && (x->o->dump_vmcb & DUMP_EXIT) && !s->check_count)
@@ -109,6 +112,7 @@ struct explainer *explainer_create(struct svmemu *m, const struct options *o)
     x->m = m;
     x->o = o;
     x->vcpus = vcpus;
+    x->hints = o->explain ? hints_create(m, vcpus) : NULL;
     svmemu_hook_switch(m, on_switch, x);
     return x;
 }
@@ -119,5 +123,7 @@ void explainer_destroy(struct explainer *x)
         for (unsigned i = 0; i < x->vcpus; i++)
             if (x->last[i].known)
                 dump(x, i, x->last[i].address, "at the end");
+    if (x)
+        hints_destroy(x->hints);
     free(x);
 }

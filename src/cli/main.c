@@ -2,7 +2,35 @@
 /* svmemu: commands. */
 #include "cli/cli.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Files that are opened later must not become standard input, output or errors because the caller closed those. */
+static void open_standard(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+/* Output that is lost is no success. A pipe whose reader has gone had enough. */
+static int close_output(int status)
+{
+    struct pollfd p = { .fd = 1 };
+    bool lost = ferror(stdout);
+    bool gone = poll(&p, 1, 0) > 0 && (p.revents & POLLERR);
+    if (!fclose(stdout) && !lost)
+        return status;
+    if (gone)
+        return status;
+    fputs("svmemu: standard output: not all of it could be written\n", stderr);
+    return EXIT_USAGE;
+}
 
 static void print_missing(void *ctx, const char *name, const char *text)
 {
@@ -25,7 +53,7 @@ static int list_cpus(int argc, char **argv)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
     const char *cmd = argc > 1 ? argv[1] : "";
     struct options o;
@@ -50,4 +78,10 @@ int main(int argc, char **argv)
         status = run_guest(&o);
     options_free(&o);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    open_standard();
+    return close_output(command(argc, argv));
 }

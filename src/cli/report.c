@@ -80,19 +80,19 @@ void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *
             fprintf(f, "exit %03" PRIX64 "h %-20s %15" PRIu64 "\n", code & 0xFFFFFF, name ? name : "", count);
 }
 
-void report_screen(struct svmemu *m, const char *path)
+bool report_screen(struct svmemu *m, const char *path)
 {
     size_t len = 0;
     svmemu_screen_text(m, NULL, 0, &len);
     char *text = malloc(len + 1);
     FILE *f = *path ? fopen(path, "w") : stdout;
-    if (text && f && svmemu_screen_text(m, text, len + 1, NULL) == SVMEMU_OK)
-        fwrite(text, 1, len, f);
-    if (!f || ferror(f))
+    bool ok = text && f && svmemu_screen_text(m, text, len + 1, NULL) == SVMEMU_OK && fwrite(text, 1, len, f) == len;
+    if (f && f != stdout && fclose(f))
+        ok = false;
+    if (!ok && *path)
         fprintf(stderr, "svmemu: %s: the screen cannot be written there\n", path);
-    if (f && f != stdout)
-        fclose(f);
     free(text);
+    return ok;
 }
 
 const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT])

@@ -137,13 +137,12 @@ static int run_loaded(struct session *s)
     for (unsigned i = 0; i < s->serials; i++)
         if (s->serial[i].script && script_left(s->serial[i].script))
             fprintf(stderr, "svmemu: COM%u: the script still waits at its line %u\n", i + 1, script_left(s->serial[i].script));
-    if (s->o->screen)
-        report_screen(s->m, s->o->screen);
+    bool shown = !s->o->screen || report_screen(s->m, s->o->screen);
     if (s->o->state_hash)
         fprintf(stderr, "state hash: %016llx\n", (unsigned long long)svmemu_state_hash(s->m));
     if (s->o->stats != STATS_NONE)
         report_stats(s->m, now() - s->start, s->o->stats, stderr);
-    return exit_status(&stop, atomic_load(&s->watch.fired));
+    return shown ? exit_status(&stop, atomic_load(&s->watch.fired)) : EXIT_USAGE;
 }
 
 /* The guest's fw_cfg files from the host's. */
@@ -230,7 +229,8 @@ int run_guest(struct options *o)
     }
     explainer_destroy(explainer);
     for (unsigned i = 0; i < s.serials; i++)
-        serial_close(&s.serial[i]);
+        if (!serial_close(&s.serial[i]))
+            status = EXIT_USAGE;
     tracer_destroy(s.tracer);
     svmemu_destroy(s.m);
     return status;

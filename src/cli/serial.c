@@ -21,12 +21,6 @@ static bool failed(const char *what, const char *why)
 }
 
 /* ---- output ---- */
-static void flush(struct serial *s)
-{
-    if (s->stream)
-        fflush(s->stream);
-}
-
 /* A peer that does not read for a second loses what it does not take, rather than stop the run. */
 static void to_socket(struct serial *s, uint8_t byte)
 {
@@ -170,11 +164,21 @@ bool serial_open(struct serial *s, struct svmemu *m, unsigned port, const char *
     return true;
 }
 
-void serial_close(struct serial *s)
+/* Of standard output main.c says it. */
+static bool close_output(struct serial *s)
 {
-    flush(s);
-    if (s->stream && s->stream != stdout)
-        fclose(s->stream);
+    if (!s->stream || s->stream == stdout)
+        return true;
+    bool lost = ferror(s->stream);
+    if (!fclose(s->stream) && !lost)
+        return true;
+    fprintf(stderr, "svmemu: COM%u: not all of the output could be written to its file\n", s->port + 1);
+    return false;
+}
+
+bool serial_close(struct serial *s)
+{
+    bool complete = close_output(s);
     if (s->input && s->input != stdin)
         fclose(s->input);
     if (s->fd >= 0)
@@ -183,4 +187,5 @@ void serial_close(struct serial *s)
     s->fd = -1;
     s->stream = s->input = NULL;
     s->script = NULL;
+    return complete;
 }

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { MAX_FRAMES = 32, MAX_EXITS = 8 };
+enum { MAX_FRAMES = 32, MAX_EXITS = 8, CODE_BYTES = 15 };
 #define FRAME_MAX (1u << 20) /* bytes between two frames; more is not a stack */
 
 /* The symbol of the call that returns to `address`; the offset is the address's. */
@@ -61,6 +61,16 @@ static void print_registers(struct svmemu *m, unsigned vcpu, FILE *f)
             fprintf(f, "(%" PRIx64 ")", reg(m, vcpu, name));
     }
     fprintf(f, " cpl %" PRIu64 "\n", reg(m, vcpu, "cpl"));
+}
+
+/* The bytes that stand at RIP, to see at which instruction it is. */
+static void print_code(struct svmemu *m, unsigned vcpu, uint64_t linear, FILE *f)
+{
+    uint64_t byte;
+    for (unsigned i = 0; i < CODE_BYTES && peek(m, vcpu, linear + i, 1, &byte); i++)
+        fprintf(f, "%s%02" PRIx64, i ? " " : "    code   ", byte);
+    if (peek(m, vcpu, linear, 1, &byte))
+        fputs("\n", f);
 }
 
 /* A vCPU as the unwinder sees it. */
@@ -163,6 +173,7 @@ void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct op
     fprintf(f, "svmemu: vCPU %u at %04" PRIx64 ":%016" PRIx64 "%s, %u-bit code, after %" PRIu64 " instructions, %" PRIu64 " cycles\n", vcpu,
             reg(m, vcpu, "cs.sel"), s->rip, symbol_text(m, reg(m, vcpu, "cs.base") + s->rip, symbol), code_bits(m, vcpu), s->insns,
             s->cycles);
+    print_code(m, vcpu, reg(m, vcpu, "cs.base") + s->rip, f);
     print_registers(m, vcpu, f);
     print_back_trace(m, vcpu, o, f);
     print_exits(m, vcpu, f);

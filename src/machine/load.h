@@ -38,6 +38,7 @@ struct elf_image {
     u64 e_entry;       /* as the file says */
     u64 pvh_entry;     /* 0: no Xen note */
     bool is64, has_pvh;
+    bool library;      /* a shared object without an entry */
     bool has_entry;    /* e_entry lies in a segment: `entry` is its place */
 };
 

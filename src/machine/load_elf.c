@@ -104,6 +104,7 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, u64 shift
         return LOAD_FAIL(l, SVMEMU_FORMAT, "no usable program headers");
     img->is64 = eh.e_ident[EI_CLASS] == ELFCLASS64;
     img->e_entry = eh.e_entry;
+    img->library = eh.e_type == ET_DYN && !eh.e_entry; /* zero: "no associated entry point"; an executable may begin there all the same */
     enum svmemu_status s = check_overlaps(l, e, n);
     for (size_t i = 0; s == SVMEMU_OK && i < n; i++) {
         if (!gelf_getphdr(e, (int)i, &ph))
@@ -145,6 +146,8 @@ enum svmemu_status elf_load_image(struct loader *l, bool dry, u64 shift, struct 
 
 enum svmemu_status elf_check_entry(struct loader *l, const struct elf_image *img)
 {
+    if (img->library)
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "a shared library: it has no entry point");
     if (img->has_entry)
         return SVMEMU_OK;
     return LOAD_FAIL(l, SVMEMU_FORMAT,

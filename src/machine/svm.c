@@ -14,6 +14,9 @@ static enum svmemu_status vmcb_page(struct svmemu *m, u64 pa, union vmcb *v)
 {
     if (pa & PAGE_MASK)
         return machine_fail(m, SVMEMU_ARGUMENT, "VMCB address %llXh is not page-aligned", (unsigned long long)pa);
+    struct phys_page page;
+    if (pa >> m->model->maxphys || !phys_lookup(&m->view, (struct spa){ pa }, &page)) /* a device is not to be touched */
+        return machine_fail(m, SVMEMU_UNMAPPED, "VMCB address %llXh has no memory", (unsigned long long)pa);
     return svmemu_mem_read(m, pa, v->raw, PAGE_SIZE);
 }
 

@@ -123,6 +123,13 @@ static void test_config(void **state)
     assert_int_equal(svmemu_load_file(m, "/nonexistent", NULL), SVMEMU_FILE);
     assert_int_equal(svmemu_vmcb_read(m, 0x1001, "rip", &v), SVMEMU_ARGUMENT);
     assert_int_equal(svmemu_vmcb_read(m, 0x1000, "nothing", &v), SVMEMU_NAME);
+    const uint64_t nowhere[] = { 4 << 20, 0xFEE00000, 0xFFFFFFFFFFFFF000 }; /* behind RAM, at a device, beyond what a processor can name */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(svmemu_vmcb_read(m, nowhere[i], "rip", &v), SVMEMU_UNMAPPED);
+        assert_int_equal(svmemu_vmcb_write(m, nowhere[i], "rip", 0), SVMEMU_UNMAPPED);
+        assert_int_equal(svmemu_vmcb_print(m, nowhere[i], false, NULL, 0, NULL), SVMEMU_UNMAPPED);
+        assert_int_equal(svmemu_vmcb_check(m, 0, nowhere[i], NULL, NULL, NULL), SVMEMU_UNMAPPED);
+    }
     svmemu_destroy(m);
 }
 

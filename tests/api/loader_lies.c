@@ -129,6 +129,20 @@ static void test_linux_options(void **state)
     unlink(initrd);
 }
 
+/* What is an ELF and loads, but has nowhere to begin. */
+static void test_shared_library(void **state)
+{
+    (void)state;
+    struct elf_file f = elf_file(0, 0, 0);
+    f.eh.e_type = ET_DYN;
+    refused(&f, sizeof(f), NULL, SVMEMU_FORMAT, "a shared library: it has no entry point");
+    f.eh.e_type = ET_EXEC; /* linked to address 0, where the code is */
+    refused(&f, sizeof(f), NULL, SVMEMU_OK, "");
+    f = elf_file(0x200000, 0x200000, 0x200000);
+    f.eh.e_type = ET_DYN; /* a position-independent executable */
+    refused(&f, sizeof(f), NULL, SVMEMU_OK, "");
+}
+
 static const struct lie mb2_lies[] = { /* over a header with one tag, { 4, 12, 2 } at 16 */
     { 4, 4, 4, SVMEMU_UNSUPPORTED, "architecture 4" },
     { 8, 4, 16, SVMEMU_FORMAT, "says that it has 16 bytes" },
@@ -267,7 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linux_header), cmocka_unit_test(test_linux_options), cmocka_unit_test(test_multiboot2),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_shared_library), cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,28 @@ refused 'ACPI table "XYZ" to break' run --break-acpi XYZ "$guest"
 refused '/nonexistent' run --module /nonexistent "$guest"
 refused '/nonexistent' run --firmware /nonexistent
 
+# Output that is lost is no success; a reader that has gone is.
+refused '/dev/full: the screen cannot be written' run --dump-screen=/dev/full "$guest" -- exit
+refused '/nonexistent/x: the screen cannot be written' run --dump-screen=/nonexistent/x "$guest" -- exit
+refused 'COM1: not all of the output could be written' run --serial file:/dev/full "$guest" -- exit
+lost() { # status where arguments...: with standard output there
+    want=$1 where=$2 status=0
+    shift 2
+    timeout 60 "$svmemu" "$@" >"$where" 2>err </dev/null || status=$?
+    [ "$status" -eq "$want" ] || fail "svmemu $* >$where: status $status, expected $want"
+}
+lost 2 /dev/full run "$guest" -- exit
+has err 'standard output: not all of it'
+lost 2 /dev/full run --dump-screen --serial null "$guest" -- exit
+lost 2 /dev/full version
+lost 2 /dev/full cpus
+lost 2 /dev/full --help
+status=0
+"$svmemu" run "$guest" -- exit >&- 2>err <&- || status=$?
+[ "$status" -eq 11 ] && [ ! -s err ] || fail "closed standard output: status $status"
+"$svmemu" run --serial file:com1 "$guest" -- exit >&- <&- || :
+has com1 ends
+
 try 0 version
 grep -qE '^svmemu [0-9]+\.[0-9]+\.[0-9]+$' out || fail version
 for help in --help -h help; do

@@ -48,6 +48,20 @@ has '    070 exitcode=FFFFFFFFFFFFFFFF  (INVALID)'
 match 'VMCB 0x[0-9a-f]+ of vCPU 0 at the end:'
 lacks 'changed since VMRUN|\[vmrun\.check\.'
 
+# Mistakes that no processor refuses are hinted at once, and nothing else is.
+mistake() { # word expression
+    guest="pc_mistakes -- $1"
+    out=$(timeout 100 "$svmemu" run --explain "$guests/pc_mistakes.elf" -- "$1" 2>&1 >/dev/null)
+    [ $? -eq 33 ] || { echo "$guest: failed"; bad=1; }
+    [ -z "$2" ] || match "\[0\] hint: $2"
+    [ "$(printf '%s\n' "$out" | grep -c hint)" -eq $((${#2} > 0)) ] || { echo "$guest: not one hint: $out"; bad=1; }
+}
+mistake clean 'icpt_misc1 at 00Ch was changed from 0x88000000 to 0x80000000 since the last #VMEXIT, but bit 0 of VMCB_CLEAN .*\[APM2 15\.15\]'
+mistake iopm 'iopm_base = 0x7fff0000: there is not memory for all 12 KiB .*'
+mistake msrpm 'msrpm_base = 0x7fff0000: there is not memory for all 8 KiB .*'
+mistake hsave 'VM_HSAVE_PA is 0: .*'
+mistake none ''
+
 run hello --trace-exits
 lacks '^VMCB|was '
 "$svmemu" run --dump-vmcb=never "$guests/hello.elf" >/dev/null 2>&1

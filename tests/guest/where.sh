@@ -21,6 +21,7 @@ address() { nm "$guest" | sed -n "s/ . $1\$//p"; }
 run insns 6 --max-insns 300000 --vcpus 2 "$guest"
 inner=$(address inner)
 has insns.err "^svmemu: vCPU 0 at 0008:0000000000$(printf %06x $((0x$inner + 12))) <inner\+Ch>, 64-bit code, after 300000 instructions"
+has insns.err "^    code   $(objdump -d "$guest" | sed -n "s/^ *$(printf %x $((0x$inner + 12))):\t\([0-9a-f ]*[0-9a-f]\) .*/\1/p") "
 has insns.err '^    rax    [0-9a-f]{16}  rbx    0{16}  rcx'
 has insns.err 'cs 0008 ss 0010'
 # The chain of calls, in order, and nothing above guest_main but the boot code.
