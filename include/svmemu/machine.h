@@ -155,7 +155,7 @@ enum svmemu_stop_reason {
     SVMEMU_STOP_POWER_OFF,
     SVMEMU_STOP_RESET,         /**< the guest asked for a reset: svmemu_reset(), load again, or give up */
     SVMEMU_STOP_SHUTDOWN,      /**< triple fault */
-    SVMEMU_STOP_HALTED,        /**< all vCPUs halted and nothing can wake them */
+    SVMEMU_STOP_HALTED,        /**< all vCPUs halted and nothing can wake them; running on lets some time pass, no instruction */
     SVMEMU_STOP_UNIMPLEMENTED, /**< instruction not built yet; the diagnostic names its bytes */
     SVMEMU_STOP_REQUEST,       /**< svmemu_request_stop() */
     SVMEMU_STOP_INTERNAL,

@@ -9,6 +9,10 @@
 #define SVMEMU_API
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** What a call returns; zero is success. */
 enum svmemu_status {
 #define STATUS(name, text) SVMEMU_##name,
@@ -18,5 +22,9 @@ enum svmemu_status {
 
 /** The text of a status; never NULL. */
 SVMEMU_API const char *svmemu_status_text(enum svmemu_status s);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
