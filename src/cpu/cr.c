@@ -27,6 +27,7 @@ void cpu_update_mmu(struct vcpu *c)
         r->hpat = c->nest.hpat;
         r->gmet = c->nest.gmet;
         r->rogpt = c->nest.rogpt;
+        r->pml = c->nest.pml;
         r->avic = c->nest.avic;
         if (UNLIKELY(r->avic)) {
             r->avic_bar = c->nest.avic_bar;

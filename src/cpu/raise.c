@@ -21,6 +21,10 @@ bool cpu_raise_err(struct vcpu *c, u8 vec, u32 err)
 
 bool cpu_raise_pf(struct vcpu *c, const struct mmu_fault *f)
 {
+    if (UNLIKELY(f->kind == MMU_PML)) {
+        cpu_exit_event(c, VMEXIT_PML_FULL, 0, 0);
+        return false;
+    }
     if (f->kind == MMU_NPF) {
         cpu_exit_event(c, VMEXIT_NPF, f->err, f->addr);
         /* Instruction bytes come with data accesses only [APM2 15.8.4]; bit 4 is a code read. */

@@ -97,7 +97,7 @@ struct vcpu {
     bool v_intr_masking, host_if, np;
     u64 tsc_guest_offset;     /* VMCB TSC_OFFSET in guest mode */
     /* Address space of the guest, set by svm before cpu_update_mode(); asid 0 and np clear in host mode. */
-    struct { u32 asid; bool gmet, rogpt, avic; u64 ncr3, hcr0, hcr4, hefer, hpat, avic_bar, avic_page; } nest; /* `np` above says whether nested paging is on; G_PAT is then st.pat */
+    struct { u32 asid; bool gmet, rogpt, pml, avic; u64 ncr3, hcr0, hcr4, hefer, hpat, avic_bar, avic_page; } nest; /* `np` above says whether nested paging is on; G_PAT is then st.pat */
     const struct avic_ops *avic; /* the running guest has AVIC or x2AVIC; NULL: no */
     const struct insn *cur;   /* instruction being executed by the generic path (NULL: none) */
     u8 cur_bytes[16];         /* its bytes when known */

@@ -126,6 +126,20 @@ static bool table_cmpxchg(void *ctx, u64 pa, unsigned width, u64 old, u64 new_va
     return true;
 }
 
+/* The log is full when the index is none of its entries: then nothing is set or written. [APM2 15.25.15] */
+static bool log_dirty(void *ctx, u64 gpa, bool done, struct mmu_fault *f)
+{
+    struct mmu *m = ctx;
+
+    if (m->pml_index >= MMU_PML_ENTRIES) {
+        *f = (struct mmu_fault){ .kind = MMU_PML, .addr = gpa };
+        return false;
+    }
+    if (done)
+        phys_write_le(m->view, (struct spa){ m->pml_base + 8u * m->pml_index-- }, 8, gpa & ~(u64)PAGE_MASK);
+    return true;
+}
+
 /* A debugger must not disturb devices: tables outside memory read as not present. */
 static bool table_peek(void *ctx, u64 pa, unsigned width, u64 *v, struct mmu_fault *f)
 {
@@ -205,7 +219,7 @@ static bool only_widened(const struct tlb_ref *old, const struct walk_result *w)
 static COLD bool translate_walk(struct mmu *m, u64 lin, unsigned acc, const struct tlb_ref *old, struct mmu_xl *out,
                                 struct mmu_fault *f)
 {
-    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg };
+    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg, .dirty = log_dirty };
     struct walk_result w;
     struct tlb_victim v;
     bool ok = walk(&m->r, m->pdpte, &mem, lin, acc, &w, f);
@@ -259,7 +273,7 @@ bool mmu_translate(struct mmu *m, struct gva lin, unsigned acc, struct mmu_xl *o
 
 bool mmu_translate_gpa(struct mmu *m, struct gpa gpa, unsigned acc, struct mmu_xl *out, struct mmu_fault *f)
 {
-    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg };
+    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg, .dirty = log_dirty };
     struct walk_result w = { .pa = gpa.v, .memtype = MEMTYPE_WB };
 
     if (m->r.nested) {

@@ -29,6 +29,7 @@ struct mmu_regs {
     bool nested;
     u64 ncr3, hcr0, hcr4, hefer, hpat;
     bool gmet, rogpt;
+    bool pml;            /* a nested dirty bit that is set is logged, see struct mmu [APM2 15.25.15] */
     bool avic;           /* the guest-physical page avic_bar is the virtual APIC: its accesses go to avic_page [APM2 15.29.5.2] */
     u64 avic_bar, avic_page;
 };
@@ -36,11 +37,14 @@ struct mmu_regs {
 /* Marks the spa of an access to the virtual APIC: no memory is there, so that it comes to the slow path. */
 #define MMU_SPA_AVIC (1ull << 62)
 
+enum { MMU_PML_ENTRIES = 512 };
+
 /* Why a translation failed. */
 enum mmu_fault_kind {
     MMU_OK,
     MMU_PF,    /* #PF: err, addr = CR2 */
     MMU_NPF,   /* nested page fault: err = EXITINFO1, addr = guest-physical address (EXITINFO2) */
+    MMU_PML,   /* a nested dirty bit cannot be set: the page modification log is full */
 };
 struct mmu_fault {
     u8 kind;
@@ -81,6 +85,8 @@ struct mmu {
     struct tlb *tlb;            /* architectural TLB, owned */
     struct fast_pool *pool;     /* fast tables, owned */
     u64 pdpte[4];               /* legacy PAE PDPTEs of the current address space */
+    u64 pml_base;               /* the log, with r.pml: MMU_PML_ENTRIES of 8 bytes at a physical address */
+    u16 pml_index;              /* of its next entry, counting down */
     bool fast_off;              /* testing: fast cache never filled */
     bool slow_all;              /* set by cpu while breakpoints are enabled; see mmu_looks(). Call mmu_context() after a change */
     /* charged by walks, taken and cleared by exec after each slow path */

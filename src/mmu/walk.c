@@ -246,7 +246,13 @@ static enum step one_level(const struct stage *s, const struct walk_mem *mem, u6
     u64 ad = e | E_A | (acc_write(acc) ? E_D : 0u);
     if (ad & E_D)
         o->rights |= TR_D;
-    return update(mem, &l, pa, e, ad, o, f);
+    bool log = UNLIKELY(s->nested && s->r->pml) && (ad & ~e & E_D);
+    if (log && !mem->dirty(mem->ctx, addr, false, f))
+        return STEP_FAIL;
+    st = update(mem, &l, pa, e, ad, o, f);
+    if (log && st == STEP_DONE)
+        mem->dirty(mem->ctx, addr, true, f);
+    return st;
 }
 
 static bool walk_stage(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc,

@@ -33,6 +33,8 @@ struct walk_mem {
     bool (*read)(void *ctx, u64 pa, unsigned width, u64 *v, struct mmu_fault *f);
     /* Atomically old -> new; *done = false when the entry changed meanwhile and the walk must start again. */
     bool (*cmpxchg)(void *ctx, u64 pa, unsigned width, u64 old, u64 new_value, bool *done, struct mmu_fault *f);
+    /* With r.pml: the dirty bit of the nested page of `gpa` will be set (may it?) or has been. */
+    bool (*dirty)(void *ctx, u64 gpa, bool done, struct mmu_fault *f);
 };
 
 struct walk_result {

@@ -49,7 +49,7 @@ COLD void svm_learn_profile(struct vcpu *c)
                       (cpu_has(c, FEAT_IDLEHLT) ? BIT(ICPT_IDLE_HLT & 31) : 0),
         .int_ctl = (cpu_has(c, FEAT_VGIF) ? INT_CTL_V_GIF_ENABLE : 0) | (cpu_has(c, FEAT_VNMI) ? INT_CTL_V_NMI_ENABLE : 0),
         .np_ctl = (cpu_has(c, FEAT_NP) ? NP_CTL_NP : 0) | (cpu_has(c, FEAT_GMET) ? NP_CTL_GMET : 0) |
-                  (cpu_has(c, FEAT_ROGPT) ? NP_CTL_ROGPT : 0) | NP_CTL_INVLPGB,
+                  (cpu_has(c, FEAT_ROGPT) ? NP_CTL_ROGPT : 0) | (cpu_has(c, FEAT_PML) ? NP_CTL_PML : 0) | NP_CTL_INVLPGB,
         .virt_ext = (cpu_has(c, FEAT_LBRVIRT) ? VIRT_EXT_LBR : 0) | (cpu_has(c, FEAT_VMSAVEVIRT) ? VIRT_EXT_VMLOAD : 0),
         .efer_legal = efer_valid(c) | EFER_SVME,
         .cr4_legal = cr4_valid(c),

@@ -66,7 +66,7 @@ enum {
 };
 #define INT_CTL_AVIC (1u << 31)
 #define VMCB_PAGE_POINTER 0x000FFFFFFFFFF000ull /* bits 51:12 of a pointer to a page */
-enum { NP_CTL_NP = 1 << 0, NP_CTL_SEV = 1 << 1, NP_CTL_SEV_ES = 1 << 2, NP_CTL_GMET = 1 << 3, NP_CTL_SSS = 1 << 4, NP_CTL_ROGPT = 1 << 6, NP_CTL_INVLPGB = 1 << 7 };
+enum { NP_CTL_NP = 1 << 0, NP_CTL_SEV = 1 << 1, NP_CTL_SEV_ES = 1 << 2, NP_CTL_GMET = 1 << 3, NP_CTL_SSS = 1 << 4, NP_CTL_ROGPT = 1 << 6, NP_CTL_INVLPGB = 1 << 7, NP_CTL_PML = 1 << 11 };
 enum { VIRT_EXT_LBR = 1 << 0, VIRT_EXT_VMLOAD = 1 << 1 };
 #define INJ_V  (1ull << 31)
 #define INJ_EV (1ull << 11)

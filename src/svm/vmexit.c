@@ -35,6 +35,8 @@ static void store_exit(struct vcpu *c, union vmcb *v)
     v->exitintinfo = s->delivering;
     if (s->has.bus_lock)
         v->bus_lock_count = s->bus_lock_count;
+    if (UNLIKELY(c->nest.pml))
+        v->pml_index = c->mmu.pml_index;
     v->eventinj = 0;
     if (s->has.nrips)
         v->nrip = c->vx.nrip_valid ? c->next_rip : 0;

@@ -53,6 +53,9 @@ static void load_control(struct vcpu *c, const union vmcb *v)
     c->nest.asid = v->asid;
     c->nest.gmet = np_ctl & NP_CTL_GMET;
     c->nest.rogpt = np_ctl & NP_CTL_ROGPT;
+    c->nest.pml = c->np && (np_ctl & NP_CTL_PML);
+    c->mmu.pml_base = v->pml_base & VMCB_PAGE_POINTER;
+    c->mmu.pml_index = v->pml_index;
     c->nest.ncr3 = v->n_cr3;
     c->nest.hcr0 = c->st.cr0;
     c->nest.hcr4 = c->st.cr4;
@@ -158,8 +161,8 @@ static inline __attribute__((always_inline)) void load_fields(union vmcb *d, con
 
 /* All of them, in few wide moves, with what lies between. */
 #define VMCB_SPANS(X)                                                                                                  \
-    X(0x000, 0x018) X(0x03C, 0x06C) X(0x090, 0x0D0) X(0x0E0, 0x110) X(0x120, 0x128) X(0x400, 0x440) X(0x460, 0x490)    \
-    X(0x4C8, 0x4D8) X(0x548, 0x580) X(0x5D8, 0x600) X(0x640, 0x648) X(0x668, 0x698) X(0x6E0, 0x6E8)
+    X(0x000, 0x018) X(0x03C, 0x06C) X(0x090, 0x0D0) X(0x0E0, 0x110) X(0x120, 0x128) X(0x1C8, 0x1D8) X(0x400, 0x440)    \
+    X(0x460, 0x490) X(0x4C8, 0x4D8) X(0x548, 0x580) X(0x5D8, 0x600) X(0x640, 0x648) X(0x668, 0x698) X(0x6E0, 0x6E8)
 static inline void load_whole(union vmcb *d, const union vmcb *v)
 {
 #define COPY(from, to) memcpy(d->raw + (from), v->raw + (from), (to) - (from));

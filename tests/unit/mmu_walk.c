@@ -79,7 +79,7 @@ struct tried { struct walk_result w; struct mmu_fault f; bool ok; };
 
 static struct tried try(struct fake *k, const struct mmu_regs *r, const u64 *pdpte, u64 lin, unsigned acc)
 {
-    struct walk_mem m = { k, fake_read, fake_cmpxchg };
+    struct walk_mem m = { .ctx = k, .read = fake_read, .cmpxchg = fake_cmpxchg };
     struct tried t = { .f = { 0 } };
 
     k->n = 0;

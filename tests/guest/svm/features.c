@@ -3,8 +3,8 @@
 /* run: --cpu max */
 /* also: k8 barcelona zen1 zen3 */
 /* What later generations added to SVM, each where CPUID shows it, and its absence where it does not: nRIP save, VMCB clean bits, pause filter,
- * LBR and SPEC_CTRL virtualization, TSC ratio, virtual GIF, VMLOAD and VMSAVE, virtual NMI, bus lock threshold, idle HLT, and the intercepts
- * of later instructions [APM2 15.7.1, 15.14.4, 15.14.5, 15.15, 15.21.10, 15.23, 15.30.5, 15.33, 15.37]. */
+ * LBR and SPEC_CTRL virtualization, TSC ratio, virtual GIF, VMLOAD and VMSAVE, virtual NMI, page modification log, bus lock threshold, idle HLT,
+ * and the intercepts of later instructions [APM2 15.7.1, 15.14.4, 15.14.5, 15.15, 15.21.10, 15.23, 15.25.15, 15.30.5, 15.33, 15.37]. */
 #include "vm.h"
 
 enum { F_LBR = 1, F_TSC_RATIO = 4, F_CLEAN = 5, F_PAUSE = 10, F_PAUSE_THRESHOLD = 12, F_VMSAVE = 15, F_VGIF = 16, F_SPEC_CTRL = 20, F_VNMI = 25,
@@ -12,10 +12,10 @@ enum { F_LBR = 1, F_TSC_RATIO = 4, F_CLEAN = 5, F_PAUSE = 10, F_PAUSE_THRESHOLD 
 enum { UD = 6, NMI = 2, RFLAGS_IF = 1 << 9, EFER_MCOMMIT = 1 << 17, CR4_OSXSAVE = 1 << 18, V_GIF = 1 << 9, V_GIF_ENABLE = 1 << 25, V_NMI = 1 << 11,
        V_NMI_MASK = 1 << 12, V_NMI_ENABLE = 1 << 26, V_IGN_TPR = 1 << 20 };
 enum { EXIT_PAUSE = 0x77, EXIT_VMSAVE = 0x83, EXIT_STGI = 0x84, EXIT_XSETBV = 0x8d, EXIT_RDPRU = 0x8e, EXIT_MCOMMIT = 0xa3, EXIT_BUSLOCK = 0xa5,
-       EXIT_IDLE_HLT = 0xa6 };
+       EXIT_IDLE_HLT = 0xa6, EXIT_PML_FULL = 0x407, NP_PML = 1 << 11 };
 enum { MSR_DEBUGCTL = 0x1d9, MSR_BR_FROM = 0x1db, MSR_SPEC_CTRL = 0x48, MSR_TSC_RATIO = 0xc0000104, MSR_KERNEL_GS_BASE = 0xc0000102 };
 /* Fields by their offsets in the VMCB. */
-enum { PAUSE_THRESHOLD = 0x3c, PAUSE_COUNT = 0x3e, BUS_LOCK_COUNT = 0x120, SAVED_KERNEL_GS = 0x620, DEBUGCTL = 0x670, BR_FROM = 0x678, BR_TO = 0x680,
+enum { PAUSE_THRESHOLD = 0x3c, PAUSE_COUNT = 0x3e, BUS_LOCK_COUNT = 0x120, PML_BASE = 0x1c8, PML_INDEX = 0x1d0, SAVED_KERNEL_GS = 0x620, DEBUGCTL = 0x670, BR_FROM = 0x678, BR_TO = 0x680,
        SPEC_CTRL = 0x6e0 };
 #define VMMCALL "\x0f\x01\xd9"
 static struct vm vm;
@@ -275,6 +275,54 @@ static void virtual_nmi(void)
     section_end();
 }
 
+/* ---- page modification log ---- */
+
+/* The data page's dirty bit is cleared and forgotten; the guest accesses it. */
+static u64 after_clean(enum access a)
+{
+    entry_set(&vm.nested, vm.data_gpa, 1, entry_get(&vm.nested, vm.data_gpa, 1) & ~(u64)E_D);
+    vm.vmcb->tlb_control = TLB_FLUSH_ALL;
+    return probe(&vm, a);
+}
+
+static void modification_log(void)
+{
+    u32 r[4];
+    u64 *log;
+
+    cpuid(0x8000000a, 0, r);
+    if (!(r[2] >> 4 & 1))
+        return;
+    begin("page modification log");
+    log = pages_take();
+    probe_works(&vm, "a write makes the tables and the page dirty", WRITE);
+    vm.vmcb->nested_ctl |= NP_PML;
+    set_field(PML_BASE, 8, phys(log));
+    set_field(PML_INDEX, 2, 511);
+    expect("a write", after_clean(WRITE), EXIT_VMMCALL);
+    expect("is logged by its page", log[511], vm.data_gpa & ~0xfffull);
+    expect("and nothing else", log[510], 0);
+    expect("index", field(PML_INDEX, 2), 510);
+    expect("D", entry_get(&vm.nested, vm.data_gpa, 1) & E_D, E_D);
+    expect("a write to a dirty page", probe(&vm, WRITE), EXIT_VMMCALL);
+    expect("a read", after_clean(READ), EXIT_VMMCALL);
+    expect("are not", field(PML_INDEX, 2), 510);
+    set_field(PML_INDEX, 2, 0xffff);
+    vm.data[DATA_OFFSET] = 0x11;
+    vm.regs.rcx = 0x22;
+    expect("the log is full", after_clean(WRITE), EXIT_PML_FULL);
+    expect("before the write", vm.data[DATA_OFFSET], 0x11);
+    expect("at the instruction", vm.vmcb->rip, access_rip(&vm, WRITE));
+    expect("D", entry_get(&vm.nested, vm.data_gpa, 1) & E_D, 0);
+    expect("index", field(PML_INDEX, 2), 0xffff);
+    set_field(PML_INDEX, 2, 0);
+    expect("emptied", probe(&vm, WRITE), EXIT_VMMCALL);
+    expect("the last entry", log[0], vm.data_gpa & ~0xfffull);
+    expect("index", field(PML_INDEX, 2), 0xffff);
+    expect("the write", vm.data[DATA_OFFSET], 0x22);
+    section_end();
+}
+
 /* ---- bus locks, HLT, instructions ---- */
 
 static void bus_lock(void)
@@ -358,6 +406,7 @@ void guest_main(void)
     virtual_gif();
     virtual_vmsave();
     virtual_nmi();
+    modification_log();
     bus_lock();
     idle_hlt();
     later_instructions();
