@@ -53,9 +53,11 @@ static void load_control(struct vcpu *c, const union vmcb *v)
     c->nest.asid = v->asid;
     c->nest.gmet = np_ctl & NP_CTL_GMET;
     c->nest.rogpt = np_ctl & NP_CTL_ROGPT;
-    c->nest.pml = c->np && (np_ctl & NP_CTL_PML);
-    c->mmu.pml_base = v->pml_base & VMCB_PAGE_POINTER;
-    c->mmu.pml_index = v->pml_index;
+    c->nest.pml = (np_ctl & (NP_CTL_PML | NP_CTL_NP)) == (NP_CTL_PML | NP_CTL_NP);
+    if (UNLIKELY(c->nest.pml)) {
+        c->mmu.pml_base = v->pml_base & VMCB_PAGE_POINTER;
+        c->mmu.pml_index = v->pml_index;
+    }
     c->nest.ncr3 = v->n_cr3;
     c->nest.hcr0 = c->st.cr0;
     c->nest.hcr4 = c->st.cr4;
