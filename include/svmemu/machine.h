@@ -139,7 +139,12 @@ SVMEMU_API enum svmemu_status svmemu_load_firmware(struct svmemu *m, const char 
 /** A file for the guest in QEMU's fw_cfg device (PC only). The bytes are copied. A name has 1 to 55 characters; users' names begin
  * with "opt/". A file of the same name is replaced, be it one of the machine's own. At most 64 files. */
 SVMEMU_API enum svmemu_status svmemu_fw_cfg_file(struct svmemu *m, const char *name, const void *data, size_t len);
-/** The same with the contents of a host file. */
+/** A file of zeros, at most 16 MiB, that the guest may write by DMA: a way back from it. QEMU's own of this kind are for kernels too: one
+ * that finds etc/vmcoreinfo (28 bytes) leaves there where its crash information is. */
+SVMEMU_API enum svmemu_status svmemu_fw_cfg_writable(struct svmemu *m, const char *name, size_t size);
+/** Copies at most `size` bytes of a file as it is now; *len (may be NULL) is its whole length. SVMEMU_NAME: there is no such file. */
+SVMEMU_API enum svmemu_status svmemu_fw_cfg_read(struct svmemu *m, const char *name, void *buf, size_t size, size_t *len);
+/** The same as svmemu_fw_cfg_file() with the contents of a host file. */
 SVMEMU_API enum svmemu_status svmemu_fw_cfg_file_from(struct svmemu *m, const char *name, const char *path);
 /** A bzImage, its command line and at most one module (the initrd) for a boot ROM that a firmware starts: QEMU's linuxboot_dma.bin,
  * given as fw_cfg file "genroms/linuxboot_dma.bin", say (PC only). */

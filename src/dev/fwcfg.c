@@ -94,6 +94,27 @@ static bool dma_read(struct fwcfg *f, u64 spa, u64 len)
     return true;
 }
 
+/* Only as a whole: what does not fit into the item, or comes from where there is no memory, changes nothing. */
+static bool dma_write(struct fwcfg *f, u64 spa, u32 len)
+{
+    struct fwcfg_item *it = find(f, f->s.key);
+    if (!it || !it->writable || f->s.offset > it->size || len > it->size - f->s.offset)
+        return false;
+    u8 *in = malloc(len ? len : 1);
+    bool ok = in != NULL;
+    for (u32 done = 0, n; ok && done < len; done += n) {
+        n = PAGE_SIZE - (u32)((spa + done) & PAGE_MASK);
+        n = n < len - done ? n : len - done;
+        ok = dma_copy(f, spa + done, in + done, NULL, n);
+    }
+    if (ok) {
+        memcpy(it->data + f->s.offset, in, len);
+        f->s.offset += len;
+    }
+    free(in);
+    return ok;
+}
+
 /* The access structure: control, length, address, all big-endian. */
 static void dma_run(struct fwcfg *f, u64 at)
 {
@@ -109,7 +130,7 @@ static void dma_run(struct fwcfg *f, u64 at)
     if (control & DMA_READ)
         ok = dma_read(f, target, len);
     else if (control & DMA_WRITE)
-        ok = false; /* every item is read-only */
+        ok = dma_write(f, target, len);
     else if (control & DMA_SKIP)
         f->s.offset += len;
     store_le(access, 4, __builtin_bswap32(ok ? 0 : DMA_ERROR));
@@ -156,6 +177,7 @@ static bool set(struct fwcfg_item *it, const void *data, size_t size)
     it->data = copy;
     it->size = (u32)size;
     it->selected = NULL;
+    it->writable = false;
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* QEMU's firmware configuration device: selector 510h, data 511h, DMA address 514h [QEMU docs/specs/fw_cfg].
- * Items are bytes behind a 16-bit key; keys from 20h are files with a name in the directory. The guest reads only. */
+ * Items are bytes behind a 16-bit key; keys from 20h are files with a name in the directory. The guest writes, by DMA, those that are
+ * marked so. */
 #ifndef SVMEMU_DEV_FWCFG_H
 #define SVMEMU_DEV_FWCFG_H
 
@@ -25,6 +26,7 @@ struct fwcfg_item {
     u32 size;
     u8 *data;                  /* owned */
     char name[FWCFG_NAME];     /* of a file, else "" */
+    bool writable;             /* for the guest; until the item is put again */
     void (*selected)(void *ctx); /* brings the contents up to date before they are read; the size stays */
     void *ctx;
 };

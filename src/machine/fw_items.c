@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define E820_ENTRY 20u
+#define FW_WRITABLE_MAX (16u << 20)
 
 void smbios_describe(struct svmemu *m, struct smbios *out)
 {
@@ -134,6 +135,29 @@ enum svmemu_status svmemu_fw_cfg_file(struct svmemu *m, const char *name, const 
     if ((!data && len) || len > UINT32_MAX)
         return machine_fail(m, SVMEMU_ARGUMENT, "fw_cfg file %s: no data, or more than 4 GiB", name);
     return stored(m, fwcfg_put_file(&m->pc->fwcfg, name, data, len));
+}
+
+enum svmemu_status svmemu_fw_cfg_writable(struct svmemu *m, const char *name, size_t size)
+{
+    if (size > FW_WRITABLE_MAX)
+        return machine_fail(m, SVMEMU_ARGUMENT, "fw_cfg file %.55s: at most %u bytes can be written", name ? name : "", FW_WRITABLE_MAX);
+    void *zeros = calloc(1, size ? size : 1);
+    enum svmemu_status s = zeros ? svmemu_fw_cfg_file(m, name, zeros, size) : SVMEMU_MEMORY;
+    free(zeros);
+    if (s == SVMEMU_OK)
+        fwcfg_file(&m->pc->fwcfg, name)->writable = true;
+    return s;
+}
+
+enum svmemu_status svmemu_fw_cfg_read(struct svmemu *m, const char *name, void *buf, size_t size, size_t *len)
+{
+    const struct fwcfg_item *it = m->pc && name ? fwcfg_file(&m->pc->fwcfg, name) : NULL;
+    if (!it)
+        return machine_no_name(m, "fw_cfg file", name ? name : "");
+    memcpy(buf, it->data, size < it->size ? size : it->size);
+    if (len)
+        *len = it->size;
+    return SVMEMU_OK;
 }
 
 enum svmemu_status svmemu_fw_cfg_file_from(struct svmemu *m, const char *name, const char *path)

@@ -124,6 +124,19 @@ static void user_files(void **state)
     assert_memory_equal(text, "from a file", 11);
     assert_int_equal(svmemu_fw_cfg_file(m, "opt/org.example/a", "", 0), SVMEMU_OK);
     assert_true(find(m, "opt/org.example/a", &size) && size == 0);
+    char back[8] = "........";
+    size_t len;
+    assert_int_equal(svmemu_fw_cfg_writable(m, "etc/vmcoreinfo", 28), SVMEMU_OK);
+    assert_true(find(m, "etc/vmcoreinfo", &size) && size == 28);
+    assert_int_equal(svmemu_fw_cfg_read(m, "etc/vmcoreinfo", back, 4, &len), SVMEMU_OK);
+    assert_memory_equal(back, "\0\0\0\0....", 8);
+    assert_int_equal(len, 28);
+    assert_int_equal(svmemu_fw_cfg_read(m, "opt/org.example/b", back, 8, NULL), SVMEMU_OK);
+    assert_memory_equal(back, "from a f", 8);
+    assert_int_equal(svmemu_fw_cfg_read(m, "opt/none", back, 8, &len), SVMEMU_NAME);
+    assert_int_equal(svmemu_fw_cfg_read(m, NULL, back, 8, &len), SVMEMU_NAME);
+    assert_int_equal(svmemu_fw_cfg_writable(m, "", 1), SVMEMU_ARGUMENT);
+    assert_int_equal(svmemu_fw_cfg_writable(m, "opt/huge", (16 << 20) + 1), SVMEMU_ARGUMENT);
     svmemu_reset(m); /* files stay */
     assert_true(find(m, "opt/org.example/b", &size) && size == 11);
     assert_int_equal(svmemu_fw_cfg_file(m, NULL, "", 0), SVMEMU_ARGUMENT);

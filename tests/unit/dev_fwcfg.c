@@ -195,6 +195,46 @@ static void dma_interface(void **state)
     finish(&f);
 }
 
+/* A write goes to a writable file and fits, or changes nothing. */
+static void dma_writes(void **state)
+{
+    struct fixture f;
+    u8 big[9000], got[9000], zeros[9000] = { 0 };
+    enum { SELECT = 0x20 << 16 | 8, WRITE = 16 };
+    (void)state;
+    setup(&f);
+    for (unsigned i = 0; i < sizeof(big); i++)
+        big[i] = (u8)(i * 13 + i / 256);
+    assert_true(fwcfg_put_file(&f.f, "opt/result", zeros, sizeof(zeros)) && fwcfg_put_file(&f.f, "opt/fixed", "abcd", 4));
+    phys_write(&f.view, (struct spa){ 0xA0FF3 }, big, sizeof(big));
+    assert_int_equal(dma(&f, 0x1000, SELECT | WRITE, 16, 0xA0FF3), 1); /* not writable yet */
+    fwcfg_file(&f.f, "opt/result")->writable = true;
+    static const struct { u32 len; u64 from; } refused[] = { { 9001, 0xA0FF3 }, { 0xFFFFFFFF, 0xA0FF3 }, { 8, 0x200000 }, { 8, 0xFFFFC },
+                                                             { 8, ~0ull }, { 9000, 0xFF000 } };
+    for (unsigned i = 0; i < ARRAY_LEN(refused); i++)
+        assert_int_equal(dma(&f, 0x1000, SELECT | WRITE, refused[i].len, refused[i].from), 1);
+    assert_int_equal(f.mmio, 0);
+    assert_memory_equal(fwcfg_file(&f.f, "opt/result")->data, zeros, sizeof(zeros));
+    assert_int_equal(dma(&f, 0x1000, SELECT | WRITE, 9000, 0xA0FF3), 0);
+    read_item(&f, 0x20, got, sizeof(got));
+    assert_memory_equal(got, big, sizeof(big));
+    assert_int_equal(dma(&f, 0x1000, WRITE, 1, 0xA0FF3), 1);               /* at the end */
+    assert_int_equal(dma(&f, 0x1000, WRITE, 0, 0xA0FF3), 0);
+    assert_int_equal(dma(&f, 0x1000, SELECT | 4, 8990, 0), 0);             /* skip, then write the rest in two pieces */
+    assert_int_equal(dma(&f, 0x1000, WRITE, 4, 0xA0FF3), 0);
+    assert_int_equal(dma(&f, 0x1000, WRITE, 6, 0xA0FF3 + 4), 0);
+    read_item(&f, 0x20, got, sizeof(got));
+    assert_memory_equal(got, big, 8990);
+    assert_memory_equal(got + 8990, big, 10);
+    assert_int_equal(dma(&f, 0x1000, SELECT | 4, 0xFFFFFFFF, 0), 0);
+    assert_int_equal(dma(&f, 0x1000, WRITE, 1, 0xA0FF3), 1);               /* far past the end */
+    assert_int_equal(dma(&f, 0x1000, 0x21 << 16 | 8 | WRITE, 4, 0xA0FF3), 1);
+    assert_int_equal(dma(&f, 0x1000, 0x3F << 16 | 8 | WRITE, 0, 0xA0FF3), 1); /* no such item */
+    assert_true(fwcfg_put_file(&f.f, "opt/result", zeros, 10)); /* put again: read-only */
+    assert_int_equal(dma(&f, 0x1000, SELECT | WRITE, 4, 0xA0FF3), 1);
+    finish(&f);
+}
+
 static void dma_refused(void **state)
 {
     static const u64 bad[] = { 0x200000, 0x100000, 0xFFFFFFFFFFFFFFFFull, 0x8000000000000000ull, 0x10000000000ull };
@@ -251,7 +291,7 @@ static void fresh_contents(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(ports), cmocka_unit_test(directory), cmocka_unit_test(dma_interface),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(ports), cmocka_unit_test(directory), cmocka_unit_test(dma_interface), cmocka_unit_test(dma_writes),
                                         cmocka_unit_test(dma_refused), cmocka_unit_test(fresh_contents) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
