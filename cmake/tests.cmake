@@ -95,6 +95,16 @@ if(NOT SVMEMU_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "coverage|fprofile")
     set_tests_properties(lint.globals PROPERTIES LABELS lint TIMEOUT 60)
 endif()
 
+# The reference of the library, where doxygen is installed: nothing of the public headers may be unclear to it.
+find_program(SVMEMU_DOXYGEN doxygen)
+if(SVMEMU_DOXYGEN)
+    set(svmemu_docs ${CMAKE_COMMAND} -E env SVMEMU_DOCS=${PROJECT_BINARY_DIR}/docs ${SVMEMU_DOXYGEN} docs/Doxyfile)
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/docs)
+    add_custom_target(docs COMMAND ${svmemu_docs} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} VERBATIM)
+    add_test(NAME lint.doxygen COMMAND ${svmemu_docs} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(lint.doxygen PROPERTIES LABELS lint TIMEOUT 60)
+endif()
+
 # Guests under the program itself.
 if(TARGET guests AND TARGET svmemu)
     foreach(name IN LISTS svmemu_examples)

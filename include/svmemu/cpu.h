@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file Registers, MSRs and memory of a machine. */
+/** @file
+ * Registers, MSRs and memory of a machine. */
 #ifndef SVMEMU_CPU_H
 #define SVMEMU_CPU_H
 

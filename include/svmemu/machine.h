@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file Machines: creating, mapping, loading, running, counting.
+/** @file
+ * Machines: creating, mapping, loading, running, counting.
  *
  * A machine is one handle; machines share nothing, and one thread at a time may use one (svmemu_request_stop() excepted).
  * Callbacks may call anything that does not run, reset or destroy the machine. */
@@ -94,6 +95,7 @@ SVMEMU_API enum svmemu_status svmemu_map_ports(struct svmemu *m, uint16_t first,
 
 /** @name Loading. Sets registers of vCPU 0 for the kind's entry state; see svmemu(1). */
 /**@{*/
+/** A module: an initrd, or what a Multiboot loader hands over. */
 struct svmemu_module {
     const char *path;
     const char *args; /**< NULL: none */
@@ -115,6 +117,7 @@ struct svmemu_setup_data {
     const void *data;
     size_t len;
 };
+/** How to load a guest. Zero is the default of everything. */
 struct svmemu_load {
     const char *cmdline;                 /**< NULL: none */
     const struct svmemu_module *modules; /**< an initrd is the first; by the Linux boot protocol all of them are one initrd, joined */
@@ -165,6 +168,7 @@ enum svmemu_stop_reason {
     SVMEMU_STOP_REQUEST,       /**< svmemu_request_stop() */
     SVMEMU_STOP_INTERNAL,
 };
+/** Why a run ended, and where. */
 struct svmemu_stop {
     enum svmemu_stop_reason reason;
     int vcpu;          /**< that caused it, or whose turn it was */
@@ -241,6 +245,7 @@ SVMEMU_API enum svmemu_status svmemu_serial_input(struct svmemu *m, const void *
  * the length of all of it, without the terminating zero, also where `size` is too small for it. */
 SVMEMU_API enum svmemu_status svmemu_screen_text(struct svmemu *m, char *buf, size_t size, size_t *len);
 
+/** Counts since creation, over all vCPUs. Those of the TLB and below depend on the engine too. */
 struct svmemu_stats {
     uint64_t insns, cycles, vmruns, vmexits, interrupts, exceptions[32];
     uint64_t tlb_hits, tlb_misses, tlb_flushes, fast_fills;

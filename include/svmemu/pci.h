@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file PCI functions of the caller's own: configuration space, BARs, and interrupts by pin, MSI or MSI-X. */
+/** @file
+ * PCI functions of the caller's own: configuration space, BARs, and interrupts by pin, MSI or MSI-X. */
 #ifndef SVMEMU_PCI_H
 #define SVMEMU_PCI_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file Errors of the library. */
+/** @file
+ * Errors of the library. */
 #ifndef SVMEMU_STATUS_H
 #define SVMEMU_STATUS_H
 
@@ -13,7 +14,8 @@
 extern "C" {
 #endif
 
-/** What a call returns; zero is success. */
+/** What a call returns; zero is success. A row of status.def is a name without SVMEMU_ and what svmemu_status_text() says of it:
+ * @include status.def */
 enum svmemu_status {
 #define STATUS(name, text) SVMEMU_##name,
 #include <svmemu/status.def>

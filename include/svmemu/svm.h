@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file VMCBs and world switches: fields by name, printing, comparing, checking, and what each #VMEXIT means.
+/** @file
+ * VMCBs and world switches: fields by name, printing, comparing, checking, and what each #VMEXIT means.
  *
  * Texts go into the caller's buffer by the contract of snprintf: at most `size` bytes are written, the last a zero (none if size is 0; buf may
  * then be NULL), and the length of the whole text without the zero is returned. Strings in structures live as long as the library, unless said

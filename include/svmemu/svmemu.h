@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file The whole public interface. */
+/** @file
+ * The whole public interface. */
 #ifndef SVMEMU_SVMEMU_H
 #define SVMEMU_SVMEMU_H
 

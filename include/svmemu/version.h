@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/** @file Version of the library. */
+/** @file
+ * Version of the library. */
 #ifndef SVMEMU_VERSION_H
 #define SVMEMU_VERSION_H
 
