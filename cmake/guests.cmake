@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Freestanding guests: 64-bit code and a 32-bit Multiboot entry, linked as ELF64 and wrapped into ELF32 because that is
 # what Multiboot 1 loaders take.
+# gcc builds them whatever compiles the rest: one of its flags keeps loops from becoming calls of memset, which guests do not have all.
+if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+    set(SVMEMU_GUEST_CC ${CMAKE_C_COMPILER} CACHE FILEPATH "gcc for guests")
+else()
+    find_program(SVMEMU_GUEST_CC gcc DOC "gcc for guests")
+endif()
+if(NOT SVMEMU_GUEST_CC)
+    message(FATAL_ERROR "guests need gcc: name it by -DSVMEMU_GUEST_CC=..., or leave them out by -DSVMEMU_GUESTS=OFF")
+endif()
 set(svmemu_guest_lib ${PROJECT_SOURCE_DIR}/examples/lib)
 set(svmemu_guest_dir ${PROJECT_BINARY_DIR}/guests)
 set(svmemu_guest_cflags -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
@@ -18,7 +27,7 @@ function(svmemu_guest name bits)
         get_filename_component(base ${source} NAME)
         set(object ${svmemu_guest_dir}/${name}.${base}.o)
         add_custom_command(OUTPUT ${object}
-            COMMAND ${CMAKE_C_COMPILER} -m${bits} ${svmemu_guest_cflags} -I${svmemu_guest_tests}/lib -c ${source} -o ${object}
+            COMMAND ${SVMEMU_GUEST_CC} -m${bits} ${svmemu_guest_cflags} -I${svmemu_guest_tests}/lib -c ${source} -o ${object}
             DEPENDS ${source} ${svmemu_guest_headers} COMMENT "Guest ${name}: ${base}" VERBATIM)
         list(APPEND objects ${object})
     endforeach()
@@ -98,7 +107,7 @@ function(svmemu_init name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" DEPENDS)
     list(TRANSFORM arg_UNPARSED_ARGUMENTS PREPEND ${PROJECT_SOURCE_DIR}/tests/guest/ OUTPUT_VARIABLE sources)
     add_custom_command(OUTPUT ${svmemu_guest_dir}/${name}
-        COMMAND ${CMAKE_C_COMPILER} ${svmemu_guest_cflags} -nostdlib -static -Wa,-I${svmemu_guest_dir}
+        COMMAND ${SVMEMU_GUEST_CC} ${svmemu_guest_cflags} -nostdlib -static -Wa,-I${svmemu_guest_dir}
             -Wl,--build-id=none -Wl,-z,noexecstack -o ${svmemu_guest_dir}/${name} ${sources}
         DEPENDS ${sources} ${svmemu_init_headers} ${arg_DEPENDS} COMMENT "Guest ${name}" VERBATIM)
     set_property(GLOBAL APPEND PROPERTY svmemu_guest_elfs ${svmemu_guest_dir}/${name})

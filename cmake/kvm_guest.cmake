@@ -8,7 +8,7 @@ foreach(source IN ITEMS real.S protected.S long.c chips.c)
     set(object ${svmemu_guest_dir}/kvm.${source}.o)
     # clang warns of calls in interrupt handlers because of vector registers, which -mgeneral-regs-only leaves alone.
     add_custom_command(OUTPUT ${object}
-        COMMAND ${CMAKE_C_COMPILER} -m64 ${svmemu_guest_cflags} -Wno-interrupt-service-routine -c ${kvm_dir}/${source} -o ${object}
+        COMMAND ${SVMEMU_GUEST_CC} -m64 ${svmemu_guest_cflags} -Wno-interrupt-service-routine -c ${kvm_dir}/${source} -o ${object}
         DEPENDS ${kvm_dir}/${source} ${kvm_headers} COMMENT "KVM's guest: ${source}" VERBATIM)
     list(APPEND kvm_objects ${object})
 endforeach()
