@@ -36,9 +36,10 @@ static COLD __attribute__((noinline)) const struct op *jump_slow(struct vcpu *c,
     return op;
 }
 
-static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xlat *fast)
+/* The second entry of the set. */
+static __attribute__((noinline)) const struct op *jump_second(struct vcpu *c, u64 rip, const struct xlat *fast)
 {
-    const struct jump_entry *j = jump_set(c->exec, rip);
+    const struct jump_entry *j = jump_set(c->exec, rip) + 1;
     i64 left = c->budget - j->charge;
     if (UNLIKELY(j->rip != rip || j->key != jump_key(c) || left < 0)) {
         const struct op *op = jump_slow(c, rip);
@@ -47,6 +48,17 @@ static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xla
         fast = c->mmu.fast;
         GO(op);
     }
+    c->budget = left;
+    c->st.gpr[GPR_PAGE] = j->page;
+    GO(j->op);
+}
+
+static inline const struct op *jump_to(struct vcpu *c, u64 rip, const struct xlat *fast)
+{
+    const struct jump_entry *j = jump_set(c->exec, rip);
+    i64 left = c->budget - j->charge;
+    if (UNLIKELY(j->rip != rip || j->key != jump_key(c) || left < 0))
+        return jump_second(c, rip, fast);
     c->budget = left;
     c->st.gpr[GPR_PAGE] = j->page;
     GO(j->op);
