@@ -237,6 +237,7 @@ void exec_flush(struct exec *e)
         }
     }
     memset(e->hash, 0, sizeof(u32) << HASH_BITS);
+    memset(e->handler_use, 0, sizeof e->handler_use);
     e->nops = 0;
     e->nblocks = 1;
     e->st.flushes++;

@@ -77,6 +77,7 @@ struct exec_cpu {
     unsigned nchain;
 };
 
+#define HANDLER_USE_BITS 11
 struct exec {
     struct bus *bus;
     struct clock *clock;
@@ -93,6 +94,7 @@ struct exec {
     struct exec_stats st;
     u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */
     u16 *row_class;       /* per row: how lower.c treats it */
+    u32 handler_use[1u << HANDLER_USE_BITS]; /* by hash of a handler: index of the op that used it last, and 1 */
 };
 
 /* block.c */

@@ -540,16 +540,19 @@ static unsigned lower_stamped(const struct copy *set, struct exec *e, const stru
     }
 }
 
-/* How many ops ago was a handler used last? Blocks are made in the order in which they first run: those of a loop are neighbours. */
+/* How many ops ago was a handler used last? Blocks are made in the order in which they first run: those of a loop are neighbours. Handlers
+ * that share a place in the table make each other younger, which costs a worse choice. */
 #define AGE_MAX 128
-static unsigned handler_age(const struct exec *e, const struct op *at)
+static u32 *last_use(struct exec *e, op_fn *fn)
 {
-    unsigned most = (unsigned)(at - e->ops), n = 1;
-    if (most > AGE_MAX)
-        most = AGE_MAX;
-    while (n <= most && at[-(i64)n].fn != at->fn)
-        n++;
-    return n <= most ? n : AGE_MAX + 1;
+    u64 place = (uintptr_t)fn - (uintptr_t)op_generic; /* the same in every run */
+    return &e->handler_use[place * 0x9E3779B97F4A7C15ull >> (64 - HANDLER_USE_BITS)];
+}
+
+static unsigned handler_age(struct exec *e, const struct op *at)
+{
+    u32 last = *last_use(e, at->fn), now = (u32)(at - e->ops);
+    return last && now >= last && now - last < AGE_MAX ? now - last + 1 : AGE_MAX + 1;
 }
 
 /* The op of an instruction whose handler there are copies of: a Jcc's is the compare that took it in, a pair's the first one. */
@@ -572,13 +575,14 @@ static bool stampable(u32 mode)
 
 unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *out, bool last, const struct lower_plan *plan, unsigned page_off)
 {
-    unsigned n = 0, best = 0, best_age = 0;
+    unsigned n = 0, tried = 0, best = 0, best_age = 0;
     e->fuse_next = 0;
     if (!stampable(mode))
         return lower_generic(in, out, last);
     if (plan->folded)
         return 0;
     for (unsigned k = 0; k < STAMP_COPIES && best_age <= AGE_MAX; k++) {
+        tried = k;
         n = lower_stamped(&copies[k], e, in, mode, out, plan, page_off);
         if (!n) {
             e->fuse_next = 0;
@@ -590,7 +594,11 @@ unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *
             best = k;
         }
     }
-    return lower_stamped(&copies[best], e, in, mode, out, plan, page_off);
+    if (best != tried)
+        n = lower_stamped(&copies[best], e, in, mode, out, plan, page_off);
+    const struct op *used = varied_op(e, in, out, n);
+    *last_use(e, used->fn) = (u32)(used - e->ops) + 1;
+    return n;
 }
 
 /* Writes all six flags, always, when it completes. A shift does unless its count may be zero. */
