@@ -73,6 +73,8 @@ void clock_run_due(struct clock *c)
 
 u64 clock_ticks_to(const struct clock *c, u64 ticks, u64 hz)
 {
+    if (hz == c->core_hz)
+        return ticks / TICKS_PER_CYCLE;
     u128 r = (u128)ticks * hz / ((u128)c->core_hz * TICKS_PER_CYCLE);
     return r > ~0ull ? ~0ull : (u64)r;
 }

@@ -3,7 +3,8 @@
 #include "exec/private.h"
 #include "timing/cost.h"
 
-static bool run_alu(struct vcpu *c, const struct insn *in, const struct isa_row *r, const union row_body *b)
+/* Kept apart, so that the way to a row's own body is a jump. */
+static NOINLINE bool run_alu(struct vcpu *c, const struct insn *in, const struct isa_row *r, const union row_body *b)
 {
     unsigned w = in->op[0].size;
     u64 x = 0, y = 0;
@@ -33,7 +34,7 @@ static bool run_alu(struct vcpu *c, const struct insn *in, const struct isa_row 
     return true;
 }
 
-static bool run_unary(struct vcpu *c, const struct insn *in, const union row_body *b)
+static NOINLINE bool run_unary(struct vcpu *c, const struct insn *in, const union row_body *b)
 {
     unsigned w = in->op[0].size;
     u64 x;
@@ -91,7 +92,7 @@ static bool row_guard(struct vcpu *c, const struct isa_row *r)
 #undef ICPT
 
 /* Rows whose computing is not built still fault as the manual says before they stop. */
-static bool calc_guard(struct vcpu *c, const struct isa_row *r)
+static COLD bool calc_guard(struct vcpu *c, const struct isa_row *r)
 {
     bool ts = c->st.cr0 & CR0_TS, em = c->st.cr0 & CR0_EM;
     if (r->limits & LIM_FPU)
@@ -108,20 +109,33 @@ static bool calc_guard(struct vcpu *c, const struct isa_row *r)
     return true;
 }
 
-bool exec_insn_generic(struct vcpu *c, const struct insn *in)
+static COLD bool run_unbuilt(struct vcpu *c, const struct insn *in)
+{
+    return calc_guard(c, &isa_rows[in->row]) && stop_unimplemented(c, in);
+}
+
+static inline bool run_body(struct vcpu *c, const struct insn *in)
 {
     const struct isa_row *r = &isa_rows[in->row];
     const union row_body *b = &isa_bodies[in->row];
-    if (UNLIKELY(r->limits & LIM_GUARD) && !row_guard(c, r))
-        return false;
     switch (r->kind) {
     case KIND_SYS: return b->sys(c, in);
     case KIND_UN: return run_unary(c, in, b);
     case KIND_ALU:
     case KIND_ALUC:
     case KIND_TST: return run_alu(c, in, r, b);
-    default: return calc_guard(c, r) && stop_unimplemented(c, in);
+    default: return run_unbuilt(c, in);
     }
+}
+
+static NOINLINE bool run_guarded(struct vcpu *c, const struct insn *in)
+{
+    return row_guard(c, &isa_rows[in->row]) && run_body(c, in);
+}
+
+bool exec_insn_generic(struct vcpu *c, const struct insn *in)
+{
+    return UNLIKELY(isa_rows[in->row].limits & LIM_GUARD) ? run_guarded(c, in) : run_body(c, in);
 }
 
 struct exec *exec_of(const struct vcpu *c)
@@ -131,7 +145,7 @@ struct exec *exec_of(const struct vcpu *c)
 
 /* Runs the instruction that `op` belongs to; true when it completed and the block may go on. The charge of what follows is given back
  * meanwhile: a REP that looks at its budget, or a device that asks for the time, must see what they would see without a block. */
-static inline bool run_slot(struct vcpu *c, const struct slot *s)
+static inline __attribute__((always_inline)) bool run_slot(struct vcpu *c, const struct slot *s)
 {
     const struct insn *in = &s->in;
     u64 rip = c->st.gpr[GPR_PAGE] + s->page_off;
