@@ -6,6 +6,7 @@ Each time is that of the whole process less the median of the guest `null` on th
 and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
 
     bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-boots] [--build DIR]
+                 [--before PROGRAM]
 """
 import argparse
 import datetime
@@ -89,8 +90,8 @@ class Svmemu:
     name = "svmemu"
     rounds = None
 
-    def __init__(self, build):
-        self.program = os.path.join(build, "svmemu")
+    def __init__(self, program):
+        self.program = program
 
     def version(self):
         return subprocess.run([self.program, "version"], capture_output=True, text=True).stdout.strip()
@@ -100,6 +101,11 @@ class Svmemu:
 
     def run(self, elf):
         return run(self.command(elf))
+
+
+class Before(Svmemu):
+    """An older svmemu, to see what a change did."""
+    name = "before"
 
 
 class Qemu:
@@ -237,7 +243,7 @@ class Boots:
 
     def linux(self, emulator, vcpus):
         cmdline = "console=ttyS0 panic=-1 rdinit=/init"
-        if emulator.name == "svmemu":
+        if isinstance(emulator, Svmemu):
             return [emulator.program, "run", "--memory", f"{MEMORY_MIB}M", "--vcpus", str(vcpus), "--initrd", self.initrd, "--cmdline", cmdline,
                     self.kernel]
         return [emulator.program, *emulator.options, "-smp", str(vcpus), "-kernel", self.kernel, "-initrd", self.initrd, "-append", cmdline]
@@ -245,7 +251,7 @@ class Boots:
     def xen_dom0(self, emulator, vcpus):
         cmdline = "no-real-mode console=com1 com1=115200,8n1,0x3f8,4 dom0_mem=512M"
         dom0 = "console=hvc0 panic=-1 rdinit=/init"
-        if emulator.name == "svmemu":
+        if isinstance(emulator, Svmemu):
             return [emulator.program, "run", "--memory", "1G", "--vcpus", str(vcpus), "--no-exit-port", "--no-reboot", "--cmdline", cmdline,
                     "--module", f"{self.dom0},{dom0}", "--module", self.initrd, self.xen]
         # With SMAP, QEMU 7.2 gives dom0 a #PF on its own stack (error code 1) at its first instructions.
@@ -257,7 +263,7 @@ class Boots:
         for _ in range(repeats):
             for name, command, vcpus in (("linux", self.linux, 1), ("linux, 4 vCPUs", self.linux, 4), ("xen and dom0", self.xen_dom0, 1)):
                 for emulator in emulators:
-                    if emulator.name not in ("svmemu", "qemu"):
+                    if isinstance(emulator, Bochs):
                         continue
                     try:
                         seconds, text = run(command(emulator, vcpus))
@@ -275,6 +281,7 @@ def main():
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--bochs-rounds", type=int, default=2, help="of the repeats; Bochs takes minutes for each (default 2)")
     options.add_argument("--only", default="")
+    options.add_argument("--before", help="another svmemu program, which is measured beside it")
     options.add_argument("--no-bochs", action="store_true")
     options.add_argument("--no-qemu", action="store_true")
     options.add_argument("--no-svmemu", action="store_true")
@@ -286,7 +293,9 @@ def main():
     try:
         emulators = []
         if not args.no_svmemu:
-            emulators.append(Svmemu(args.build))
+            emulators.append(Svmemu(os.path.join(args.build, "svmemu")))
+        if args.before:
+            emulators.append(Before(args.before))
         if not args.no_qemu and shutil.which(Qemu.program):
             emulators.append(Qemu())
         if not args.no_bochs and shutil.which(Bochs.program):
@@ -322,7 +331,7 @@ def main():
                 both = guest in net[n] and guest in net.get("svmemu", {}) and net["svmemu"][guest] > 0
                 line += f"{net[n][guest] / net['svmemu'][guest]:>10.2f}" if both else f"{'-':>10}"
         print(line)
-    for group, members in (("compute", COMPUTE), ("system", SYSTEM), ("svm", SVM)):
+    for group, members in (("compute", COMPUTE), ("compute, the first five", COMPUTE[:5]), ("system", SYSTEM), ("svm", SVM)):
         for n in names:
             ratios = [net[n][g] / net["svmemu"][g] for g in members
                       if n != "svmemu" and g in net[n] and net.get("svmemu", {}).get(g, 0) > 0 and net[n][g] > 0]
@@ -331,7 +340,7 @@ def main():
                       f"(geometric mean of {len(ratios)})")
     for name, seconds in boots.items():
         medians = {n: statistics.median(t) for n, t in seconds.items()}
-        ratio = f", {medians['qemu'] / medians['svmemu']:.2f} x qemu" if len(medians) == 2 else ""
+        ratio = "".join(f", {m / medians['svmemu']:.2f} x {n}" for n, m in medians.items() if n != "svmemu" and "svmemu" in medians)
         print(f"{name} to init's end: " + ", ".join(f"{n} {m:.2f} s" for n, m in medians.items()) + ratio)
 
     if args.output != "-":
