@@ -93,13 +93,13 @@ struct guest_regs {
 void svm_enable(void);
 /* Gives the guest the host's own world: segments, control registers, EFER; stack and RIP to be set by the caller. */
 void vmcb_init(struct vmcb *vmcb);
-/* Flat segment of 0 to 4 GiB; code: attrib 0x29b, or 0xc9b with D=1; see vmcb_init. */
+/* Flat segment of 0 to 4 GiB; attrib of code: 0xa9b for 64 bits, 0xc9b for 32; of data 0xc93. */
 struct vmcb_seg vmcb_flat(u16 selector, u16 attrib);
 /* VMRUN until the next #VMEXIT, with GIF clear around the switch and set again on return. */
 void svm_run(struct vmcb *vmcb, struct guest_regs *regs);
 /* Name of an exit code for messages. */
 const char *svm_exit_name(u64 code);
-/* "#VMEXIT VMMCALL at 100abc" */
+/* "#VMEXIT VMMCALL (code 81)" */
 void print_exit(const struct vmcb *vmcb);
 
 #endif

@@ -66,10 +66,16 @@ struct both { const uint8_t *before, *after; };
 static void print_difference(void *ctx, const struct svmemu_field *f, uint64_t before, uint64_t after)
 {
     const struct both *b = ctx;
-    char text[512];
+    char text[512], old[64];
     (void)after;
     svmemu_vmcb_field_text(b->after, f->name, text, sizeof(text));
-    fprintf(stderr, "    %s, was %" PRIX64 "\n", text, before);
+    snprintf(old, sizeof(old), "%" PRIX64, before);
+    if (f->width > sizeof(before) && before) { /* the instruction bytes stand in the order of memory */
+        char whole[128];
+        svmemu_vmcb_field_text(b->before, f->name, whole, sizeof(whole));
+        snprintf(old, sizeof(old), "%.32s", strchr(whole, '=') + 1);
+    }
+    fprintf(stderr, "    %s, was %s\n", text, old);
 }
 
 static void difference(struct explainer *x, const struct svmemu_switch *s)
@@ -90,7 +96,7 @@ static void on_switch(void *ctx, const struct svmemu_switch *s)
     char symbol[SYMBOL_TEXT];
     fflush(stdout);
     if (x->o->trace_exits)
-        fprintf(stderr, "[%d] %s%s\n", s->vcpu, s->text, symbol_text(x->m, s->rip, symbol));
+        fprintf(stderr, "%s%s\n", s->text, symbol_text(x->m, s->rip, symbol)); /* begins with the vCPU */
     if (!s->entry && x->o->explain)
         explain(x->m, s);
     if (x->hints)

@@ -35,6 +35,7 @@ match 'VMCB 0x[0-9a-f]+ of vCPU 0, changed since VMRUN:'
 has '    070 exitcode=400  (NPF), was 0'
 has '    078 exitinfo1=100000006, was 0'
 has '    070 exitcode=81  (VMMCALL), was 400'
+match '    0D1 insn_bytes=48C70425180000407856[0-9A-F]*, was 48C70425180000403412[0-9A-F]*' # both in the order of memory
 match 'VMCB 0x[0-9a-f]+ of vCPU 0 at the end:'
 has '    010 icpt_misc2=3  (VMRUN VMMCALL)'
 has '    090 np_ctl=1  (np_enable)'
@@ -63,7 +64,8 @@ mistake hsave 'VM_HSAVE_PA is 0: .*'
 mistake none ''
 
 run hello --trace-exits
-lacks '^VMCB|was '
+lacks '^VMCB|was |\[0\]'
+match 'cpu0 [0-9]+: VMRUN vmcb 0x[0-9a-f]+ asid 1, rip 0x[0-9a-f]+ rsp 0x[0-9a-f]+ rax 0 <guest>'
 "$svmemu" run --dump-vmcb=never "$guests/hello.elf" >/dev/null 2>&1
 [ $? -eq 2 ] || { echo "--dump-vmcb=never is accepted"; bad=1; }
 exit $bad

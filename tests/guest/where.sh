@@ -64,7 +64,7 @@ LD_LIBRARY_PATH=$PWD/broken run notrace 14 --max-insns 30 --trace "$guest"
 has notrace.err 'Capstone.* cannot be loaded: .*libcapstone'
 LD_LIBRARY_PATH=$PWD/broken run nocapstone 6 --max-insns 30 "$guest"
 run exits 6 --max-insns 300000 --trace-exits "$guest"
-has exits.err '^\[0\] .*VMMCALL.*<nested_guest>'
+has exits.err '^cpu0 .*VMMCALL.*<nested_guest>'
 run none 2 --symbols /nonexistent "$guest"
 run text 2 --symbols cycles.err "$guest"
 has text.err 'no ELF file with a symbol table'
