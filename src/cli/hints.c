@@ -3,13 +3,13 @@
 #include "cli/cli.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MSR_VM_HSAVE_PA 0xC0010117u
 #define MAP_PAGE 4096u
-enum { HINT_HSAVE = 1, HINT_IOPM = 2, HINT_MSRPM = 4 };
+enum { HINT_HSAVE = 1, HINT_IOPM = 2, HINT_MSRPM = 4, HINT_ASID = 8 };
+enum { ASIDS = 64, FLUSH_NOTHING = 0, FLUSH_ALL = 1 }; /* ASIDs that are watched; TLB_CONTROL */
 
 struct cpu_hints {
     unsigned given;   /* of the enum above */
@@ -17,6 +17,7 @@ struct cpu_hints {
     bool known;
     uint8_t vmcb[SVMEMU_VMCB_SIZE]; /* as #VMEXIT left it in memory: what a processor that keeps VMCBs has kept */
     bool stale_given[SVMEMU_VMCB_SIZE]; /* by offset */
+    uint64_t n_cr3[ASIDS]; /* with which an ASID ran last since all was flushed; 0: not at all */
 };
 
 struct hints {
@@ -104,6 +105,23 @@ static void clean_bits(struct hints *h, const struct svmemu_switch *s)
         svmemu_vmcb_diff(cpu->vmcb, now, stale, &c);
 }
 
+/* The TLB knows ASIDs, not tables. */
+static void nested_tables(struct hints *h, const struct svmemu_switch *s)
+{
+    struct cpu_hints *cpu = &h->cpu[s->vcpu];
+    uint64_t control = field(h, s, "tlb_control"), now = field(h, s, "n_cr3");
+    if (control == FLUSH_ALL)
+        memset(cpu->n_cr3, 0, sizeof(cpu->n_cr3));
+    if (!field(h, s, "np_enable") || s->asid >= ASIDS)
+        return;
+    uint64_t before = cpu->n_cr3[s->asid];
+    cpu->n_cr3[s->asid] = now;
+    if (control == FLUSH_NOTHING && before && before != now && first(h, s, HINT_ASID))
+        fprintf(stderr, "[%d] hint: ASID %u ran with n_cr3 %#" PRIx64 " and now has %#" PRIx64 " without a flush by TLB_CONTROL (05Ch): "
+                        "translations by the old tables may still be used, unless INVLPGA or INVLPGB removed them [APM2 15.16]\n", s->vcpu,
+                s->asid, before, now);
+}
+
 void hints_switch(struct hints *h, const struct svmemu_switch *s)
 {
     struct cpu_hints *cpu = &h->cpu[s->vcpu];
@@ -111,6 +129,7 @@ void hints_switch(struct hints *h, const struct svmemu_switch *s)
         save_area(h, s);
         map(h, s, HINT_IOPM, "icpt.IOIO_PROT", "iopm_base", 3);
         map(h, s, HINT_MSRPM, "icpt.MSR_PROT", "msrpm_base", 2);
+        nested_tables(h, s);
         clean_bits(h, s);
         return;
     }

@@ -61,6 +61,8 @@ mistake clean 'icpt_misc1 at 00Ch was changed from 0x88000000 to 0x80000000 sinc
 mistake iopm 'iopm_base = 0x7fff0000: there is not memory for all 12 KiB .*'
 mistake msrpm 'msrpm_base = 0x7fff0000: there is not memory for all 8 KiB .*'
 mistake hsave 'VM_HSAVE_PA is 0: .*'
+mistake asid 'ASID 1 ran with n_cr3 0x[0-9a-f]+ and now has 0x[0-9a-f]+ without a flush .*\[APM2 15\.16\]'
+mistake flush ''
 mistake none ''
 
 run hello --trace-exits
