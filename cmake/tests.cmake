@@ -141,6 +141,8 @@ if(TARGET guests AND TARGET svmemu)
     if(SVMEMU_OFFLINE)
         set_tests_properties(guest.firmware PROPERTIES ENVIRONMENT SVMEMU_OFFLINE=1)
     endif()
+    add_test(NAME guest.own COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/own.sh $<TARGET_FILE:svmemu> ${PROJECT_BINARY_DIR}/own)
+    set_tests_properties(guest.own PROPERTIES LABELS guest TIMEOUT 60)
     add_test(NAME guest.console COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/console.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_serial.elf ${PROJECT_BINARY_DIR}/console)
     set_tests_properties(guest.console PROPERTIES LABELS guest TIMEOUT 300)
