@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* The global interrupt flag: every cell of tests/data/gif_cells.txt, in the host and in guests, each event with and without its intercept,
- * on the first processor with SVM, on Zen 3 and on `max`; and address line 20, which GIF does not touch [APM2 15.17, 15.30.1]. */
+/* The global interrupt flag: every cell of tests/data/gif_cells.txt, in the host and in guests, each event with and
+ * without its intercept, on the first processor with SVM, on Zen 3 and on `max`; and address line 20, which GIF does
+ * not touch [APM2 15.17, 15.30.1]. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_events.h"
 #include "table.h"
 
-enum { TESTED = 3, AFTER = 16, STGI_END = AFTER + 3, END = STGI_END + 1 }; /* offsets in the code: CLGI, the instruction, NOPs, STGI, NOP, HLT */
+enum {
+    TESTED = 3,
+    AFTER = 16,
+    STGI_END = AFTER + 3,
+    END = STGI_END + 1
+}; /* offsets in the code: CLGI, the instruction, NOPs, STGI, NOP, HLT */
 enum { COLUMNS = 14, HOST_CODE = 0x1800 };
-enum place { HOST_CLGI = 5, IN_HOST, IN_GUEST, IN_GUEST_ICPT, GUEST_CLGI, GUEST_CLGI_ICPT, GUEST_VGIF, GUEST_VGIF_ICPT, THEN };
-static const char *const place_name[] = {[HOST_CLGI] = "host CLGI", "host", "guest", "guest, icpt", "CLGI", "CLGI, icpt", "vGIF", "vGIF, icpt", "then"};
+enum place {
+    HOST_CLGI = 5,
+    IN_HOST,
+    IN_GUEST,
+    IN_GUEST_ICPT,
+    GUEST_CLGI,
+    GUEST_CLGI_ICPT,
+    GUEST_VGIF,
+    GUEST_VGIF_ICPT,
+    THEN
+};
+static const char *const place_name[] = {
+    [HOST_CLGI] = "host CLGI", "host", "guest", "guest, icpt", "CLGI", "CLGI, icpt", "vGIF", "vGIF, icpt", "then"};
 
 struct cell {
     struct world *w;
@@ -16,14 +33,15 @@ struct cell {
     unsigned line;
     enum place place;
     char *f[COLUMNS];
-    u64 code;      /* where the code lies */
+    u64 code; /* where the code lies */
     unsigned cells;
 };
 static unsigned failures;
 
 static void complain(const struct cell *k, const char *got, const char *wanted)
 {
-    printf("gif_cells.txt:%u: %s, %s, %s (%s): %s, not %s\n", k->line, k->profile, place_name[k->place], k->f[0], k->f[1], got, wanted);
+    printf("gif_cells.txt:%u: %s, %s, %s (%s): %s, not %s\n", k->line, k->profile, place_name[k->place], k->f[0],
+           k->f[1], got, wanted);
     failures++;
 }
 
@@ -249,12 +267,14 @@ static void run_cell(struct cell *k, const char *wanted)
     } else if (held) {
         complain(k, "not held", wanted);
     }
-    for (unsigned i = 0; go && i < 2 && in_guest(k->place) && w.c->guest; i++) /* the HLT of the guest's handler, or that behind STGI */
+    for (unsigned i = 0; go && i < 2 && in_guest(k->place) && w.c->guest;
+         i++) /* the HLT of the guest's handler, or that behind STGI */
         go = one(k, &stop);
     outcome(k, &stop, got, sizeof got, &from);
     if (strcmp(got, want))
         complain(k, got, wanted);
-    else if ((!strncmp(got, "vec", 3) || (!strncmp(got, "exit", 4) && strcmp(got, "exit:7F"))) && from != k->code + (held ? (u64)STGI_END : TESTED + behind))
+    else if ((!strncmp(got, "vec", 3) || (!strncmp(got, "exit", 4) && strcmp(got, "exit:7F"))) &&
+             from != k->code + (held ? (u64)STGI_END : TESTED + behind))
         complain(k, "elsewhere", wanted);
     if (!strcmp(got, "exit:62")) { /* SMISRC: from outside, not during I/O [APM2 15.13.3] */
         assert_int_equal(w.v->exitinfo1, 1);
@@ -361,7 +381,8 @@ static void nested(struct world *w)
     machine_cpu_changed(w->c);
 }
 
-/* The signal acts whatever GIF is, in guests too, until VM_CR.DIS_A20M; it masks what goes to memory, never guest-physical addresses. */
+/* The signal acts whatever GIF is, in guests too, until VM_CR.DIS_A20M; it masks what goes to memory, never
+ * guest-physical addresses. */
 static void line20(void **state)
 {
     struct world w;
@@ -415,6 +436,7 @@ static void shutdown_stays(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_cell), cmocka_unit_test(line20), cmocka_unit_test(shutdown_stays)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_cell), cmocka_unit_test(line20),
+                                       cmocka_unit_test(shutdown_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,21 +2,70 @@
 /* bits: 64 */
 /* run: --cpu max */
 /* also: k8 barcelona zen1 zen3 */
-/* What later generations added to SVM, each where CPUID shows it, and its absence where it does not: nRIP save, VMCB clean bits, pause filter,
- * LBR and SPEC_CTRL virtualization, TSC ratio, virtual GIF, VMLOAD and VMSAVE, virtual NMI, page modification log, bus lock threshold, idle HLT,
- * and the intercepts of later instructions [APM2 15.7.1, 15.14.4, 15.14.5, 15.15, 15.21.10, 15.23, 15.25.15, 15.30.5, 15.33, 15.37]. */
+/* What later generations added to SVM, each where CPUID shows it, and its absence where it does not: nRIP save, VMCB
+ * clean bits, pause filter, LBR and SPEC_CTRL virtualization, TSC ratio, virtual GIF, VMLOAD and VMSAVE, virtual NMI,
+ * page modification log, bus lock threshold, idle HLT, and the intercepts of later instructions
+ * [APM2 15.7.1, 15.14.4, 15.14.5, 15.15, 15.21.10, 15.23, 15.25.15, 15.30.5, 15.33, 15.37]. */
 #include "vm.h"
 
-enum { F_LBR = 1, F_TSC_RATIO = 4, F_CLEAN = 5, F_PAUSE = 10, F_PAUSE_THRESHOLD = 12, F_VMSAVE = 15, F_VGIF = 16, F_SPEC_CTRL = 20, F_VNMI = 25,
-       F_BUS_LOCK = 29, F_IDLE_HLT = 30 };
-enum { UD = 6, NMI = 2, RFLAGS_IF = 1 << 9, EFER_MCOMMIT = 1 << 17, CR4_OSXSAVE = 1 << 18, V_GIF = 1 << 9, V_GIF_ENABLE = 1 << 25, V_NMI = 1 << 11,
-       V_NMI_MASK = 1 << 12, V_NMI_ENABLE = 1 << 26, V_IGN_TPR = 1 << 20 };
-enum { EXIT_PAUSE = 0x77, EXIT_VMSAVE = 0x83, EXIT_STGI = 0x84, EXIT_XSETBV = 0x8d, EXIT_RDPRU = 0x8e, EXIT_MCOMMIT = 0xa3, EXIT_BUSLOCK = 0xa5,
-       EXIT_IDLE_HLT = 0xa6, EXIT_PML_FULL = 0x407, NP_PML = 1 << 11 };
-enum { MSR_DEBUGCTL = 0x1d9, MSR_BR_FROM = 0x1db, MSR_SPEC_CTRL = 0x48, MSR_TSC_RATIO = 0xc0000104, MSR_KERNEL_GS_BASE = 0xc0000102 };
+enum {
+    F_LBR = 1,
+    F_TSC_RATIO = 4,
+    F_CLEAN = 5,
+    F_PAUSE = 10,
+    F_PAUSE_THRESHOLD = 12,
+    F_VMSAVE = 15,
+    F_VGIF = 16,
+    F_SPEC_CTRL = 20,
+    F_VNMI = 25,
+    F_BUS_LOCK = 29,
+    F_IDLE_HLT = 30
+};
+enum {
+    UD = 6,
+    NMI = 2,
+    RFLAGS_IF = 1 << 9,
+    EFER_MCOMMIT = 1 << 17,
+    CR4_OSXSAVE = 1 << 18,
+    V_GIF = 1 << 9,
+    V_GIF_ENABLE = 1 << 25,
+    V_NMI = 1 << 11,
+    V_NMI_MASK = 1 << 12,
+    V_NMI_ENABLE = 1 << 26,
+    V_IGN_TPR = 1 << 20
+};
+enum {
+    EXIT_PAUSE = 0x77,
+    EXIT_VMSAVE = 0x83,
+    EXIT_STGI = 0x84,
+    EXIT_XSETBV = 0x8d,
+    EXIT_RDPRU = 0x8e,
+    EXIT_MCOMMIT = 0xa3,
+    EXIT_BUSLOCK = 0xa5,
+    EXIT_IDLE_HLT = 0xa6,
+    EXIT_PML_FULL = 0x407,
+    NP_PML = 1 << 11
+};
+enum {
+    MSR_DEBUGCTL = 0x1d9,
+    MSR_BR_FROM = 0x1db,
+    MSR_SPEC_CTRL = 0x48,
+    MSR_TSC_RATIO = 0xc0000104,
+    MSR_KERNEL_GS_BASE = 0xc0000102
+};
 /* Fields by their offsets in the VMCB. */
-enum { PAUSE_THRESHOLD = 0x3c, PAUSE_COUNT = 0x3e, BUS_LOCK_COUNT = 0x120, PML_BASE = 0x1c8, PML_INDEX = 0x1d0, SAVED_KERNEL_GS = 0x620, DEBUGCTL = 0x670, BR_FROM = 0x678, BR_TO = 0x680,
-       SPEC_CTRL = 0x6e0 };
+enum {
+    PAUSE_THRESHOLD = 0x3c,
+    PAUSE_COUNT = 0x3e,
+    BUS_LOCK_COUNT = 0x120,
+    PML_BASE = 0x1c8,
+    PML_INDEX = 0x1d0,
+    SAVED_KERNEL_GS = 0x620,
+    DEBUGCTL = 0x670,
+    BR_FROM = 0x678,
+    BR_TO = 0x680,
+    SPEC_CTRL = 0x6e0
+};
 #define VMMCALL "\x0f\x01\xd9"
 static struct vm vm;
 static struct vmcb second PAGE_ALIGNED;
@@ -33,7 +82,10 @@ static void set_field(unsigned offset, unsigned width, u64 v)
     memcpy((u8 *)vm.vmcb + offset, &v, width);
 }
 
-static bool has(unsigned feature) { return cpu_svm_feature(feature); }
+static bool has(unsigned feature)
+{
+    return cpu_svm_feature(feature);
+}
 
 static void set_up(void)
 {
@@ -195,7 +247,8 @@ static void tsc(void)
         wrmsr(MSR_TSC_RATIO, 3ull << 31); /* 1.5 */
         before = rdtsc();
         seen = guest_tsc();
-        expect("ratio, then offset", seen >= before + before / 2 + 1000000 && seen <= rdtsc() / 2 * 3 + 3 + 1000000, true);
+        expect("ratio, then offset", seen >= before + before / 2 + 1000000 && seen <= rdtsc() / 2 * 3 + 3 + 1000000,
+               true);
         wrmsr(MSR_TSC_RATIO, 1ull << 32);
     }
     section_end();

@@ -2,8 +2,8 @@
 /* bits: 64 */
 /* run: --cpu max --vcpus 2 */
 /* also: k8 barcelona zen3 */
-/* VM_CR and the SVM lock: which bits can be written, SVMDIS against EFER.SVME, LOCK with and without a key, what INIT leaves, and the
- * register in a guest's hands [APM2 15.4, 15.30.1, 15.30.4, 15.31]. */
+/* VM_CR and the SVM lock: which bits can be written, SVMDIS against EFER.SVME, LOCK with and without a key, what INIT
+ * leaves, and the register in a guest's hands [APM2 15.4, 15.30.1, 15.30.4, 15.31]. */
 #include "host.h"
 
 enum { OTHER = 1, VECTOR_UD = 6, VECTOR_GP = 13, FREE_BITS = 7, DPD = 1 };
@@ -124,7 +124,10 @@ static void lock_with_key(void)
     section_end();
 }
 
-static void read_vm_cr(void) { seen_vm_cr = rdmsr(MSR_VM_CR); }
+static void read_vm_cr(void)
+{
+    seen_vm_cr = rdmsr(MSR_VM_CR);
+}
 static void lock_there(void)
 {
     set_svme(false);
@@ -132,7 +135,10 @@ static void lock_there(void)
         wrmsr(MSR_SVM_KEY, KEY);
     wrmsr(MSR_VM_CR, write_vm_cr);
 }
-static void open_there(void) { wrmsr(MSR_SVM_KEY, KEY); }
+static void open_there(void)
+{
+    wrmsr(MSR_SVM_KEY, KEY);
+}
 
 static u64 on_other(void (*work)(void))
 {

@@ -2,18 +2,40 @@
 /* bits: 64 */
 /* run: --cpu max */
 /* also: k8 barcelona */
-/* A guest in virtual-8086 mode, entered by VMRUN and by its own IRET: segments, what IOPL and the permission map refuse before and after the
- * intercepts, INT n through gates and (VME) through the real-mode table, events into and out of the mode [APM2 8.9, 12.2.4, 15.5.1, 15.20]. */
+/* A guest in virtual-8086 mode, entered by VMRUN and by its own IRET: segments, what IOPL and the permission map refuse
+ * before and after the intercepts, INT n through gates and (VME) through the real-mode table, events into and out of
+ * the mode [APM2 8.9, 12.2.4, 15.5.1, 15.20]. */
 #include "vm.h"
 
 enum { RFLAGS_IF = 1 << 9, IOPL3 = 3 << 12, RFLAGS_VM = 1 << 17, RFLAGS_VIF = 1 << 19, CR4_VME = 1 };
-enum { UD = 6, GP = 13, PF = 14, TYPE_INTR = 0, TYPE_INTN = 4 << 8, EXIT_SWINT = 0x75, EXIT_PUSHF = 0x70, EXIT_POPF = 0x71, EXIT_IRET = 0x74 };
+enum {
+    UD = 6,
+    GP = 13,
+    PF = 14,
+    TYPE_INTR = 0,
+    TYPE_INTN = 4 << 8,
+    EXIT_SWINT = 0x75,
+    EXIT_PUSHF = 0x70,
+    EXIT_POPF = 0x71,
+    EXIT_IRET = 0x74
+};
 /* Linear addresses of the mode's pages; the same numbers by 16 are the selectors. */
-enum { IVT = 0, DATA = 0x7000, CODE = 0x8000, STACK = 0x9000, SP = 0x800, TSS = 0x100, BITMAP = TSS + 0x68, IOMAP = 0x88, TSS_LIMIT = IOMAP + 16 };
+enum {
+    IVT = 0,
+    DATA = 0x7000,
+    CODE = 0x8000,
+    STACK = 0x9000,
+    SP = 0x800,
+    TSS = 0x100,
+    BITMAP = TSS + 0x68,
+    IOMAP = 0x88,
+    TSS_LIMIT = IOMAP + 16
+};
 
 __asm__(".code16\n"
         "v86_code:\n"
-        "v_memory: movw $0x1234, 0x10; addw $0x1111, 0x10; movw 0x10, %bx; pushw $0x55; popw %cx; movw $0x123, %ax; movw %ax, %fs; movw %ax, %es; vmmcall\n"
+        "v_memory: movw $0x1234, 0x10; addw $0x1111, 0x10; movw 0x10, %bx; pushw $0x55; popw %cx; movw $0x123, %ax; "
+        "movw %ax, %fs; movw %ax, %es; vmmcall\n"
         "v_flags: sti; pushf; popw %bx; cli; pushf; popw %cx; pushw $0x3002; popf; vmmcall\n"
         "v_far: lcall $0x880, $(f_target - f_base); movw %cs, %cx; vmmcall\n"
         "v_int: xorw %bx, %bx; int $0x33; movw %bx, %cx; vmmcall\n"
@@ -42,15 +64,16 @@ __asm__(".code16\n"
         "f_target: movw %cs, %bx; lret\n"
         "v86_end:\n"
         ".code64\n");
-extern const u8 v86_code[], v86_end[], v_memory[], v_flags[], v_far[], v_int[], v_int_only[], v_cli[], v_sti[], v_pushf[], v_pushfl[], v_popf[], v_iret[],
-    v_hlt[], v_cr0[], v_lidt[], v_invd[], v_sldt[], v_vmrun[], v_stgi[], v_in_free[], v_in_barred[], v_in_beyond[], v_read[], v_nop[], v_handler[];
+extern const u8 v86_code[], v86_end[], v_memory[], v_flags[], v_far[], v_int[], v_int_only[], v_cli[], v_sti[],
+    v_pushf[], v_pushfl[], v_popf[], v_iret[], v_hlt[], v_cr0[], v_lidt[], v_invd[], v_sldt[], v_vmrun[], v_stgi[],
+    v_in_free[], v_in_barred[], v_in_beyond[], v_read[], v_nop[], v_handler[];
 
 static struct vm vm;
 static u8 *ivt, *data, *code, *stack;
 
 static struct vmcb_seg real_seg(u32 linear)
 {
-    return (struct vmcb_seg){ (u16)(linear >> 4), 0xf3, 0xffff, linear };
+    return (struct vmcb_seg){(u16)(linear >> 4), 0xf3, 0xffff, linear};
 }
 
 static u8 *page_at(u32 linear)
@@ -174,13 +197,22 @@ static void refused(void)
         const char *what;
         const u8 *label;
         unsigned vector;
-    } always[] = {
-        { "HLT", v_hlt, GP },   { "MOV from CR0", v_cr0, GP }, { "LIDT", v_lidt, GP }, { "INVD", v_invd, GP }, { "IN of a barred port", v_in_barred, GP },
-        { "IN of a port beyond the map", v_in_beyond, GP },    { "SLDT", v_sldt, UD }, { "VMRUN", v_vmrun, UD }, { "STGI", v_stgi, UD },
-    }, below3[] = {
-        { "CLI", v_cli, GP }, { "STI", v_sti, GP }, { "PUSHF", v_pushf, GP }, { "32-bit PUSHF", v_pushfl, GP }, { "POPF", v_popf, GP },
-        { "IRET", v_iret, GP }, { "INT n", v_int_only, GP },
-    };
+    } always[] =
+        {
+            {"HLT", v_hlt, GP},
+            {"MOV from CR0", v_cr0, GP},
+            {"LIDT", v_lidt, GP},
+            {"INVD", v_invd, GP},
+            {"IN of a barred port", v_in_barred, GP},
+            {"IN of a port beyond the map", v_in_beyond, GP},
+            {"SLDT", v_sldt, UD},
+            {"VMRUN", v_vmrun, UD},
+            {"STGI", v_stgi, UD},
+        },
+      below3[] = {
+          {"CLI", v_cli, GP},   {"STI", v_sti, GP},   {"PUSHF", v_pushf, GP},    {"32-bit PUSHF", v_pushfl, GP},
+          {"POPF", v_popf, GP}, {"IRET", v_iret, GP}, {"INT n", v_int_only, GP},
+      };
     vm.regs.rdx = 0x3f8;
     for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
         faults_at(always[i].what, always[i].label, 0, always[i].vector);
@@ -224,7 +256,7 @@ static void software_interrupts(void)
     run(v_int_only, IOPL3);
     frame("VME, not redirected", 0x33, false, 0, offset(v_int_only) + 2u, IOPL3);
     faults_at("VME, not redirected, IOPL 0", v_int_only, 0, GP);
-    vm.system[BITMAP + 0x33 / 8] &= (u8)~(1 << (0x33 & 7));
+    vm.system[BITMAP + 0x33 / 8] &= (u8) ~(1 << (0x33 & 7));
     works("VME, redirected, IOPL 3", v_int, IOPL3);
     expect("its handler", (u16)vm.regs.rcx, 0x3333);
     works("VME, redirected, IOPL 0", v_int, RFLAGS_VIF);
@@ -266,7 +298,7 @@ static void events(void)
     inject(TYPE_INTN | 0x33, 0);
     frame("INT n injected, IOPL 0", GP, true, 0, offset(v_nop), 0);
     vm.vmcb->cr4 |= CR4_VME;
-    vm.system[BITMAP + 0x33 / 8] &= (u8)~(1 << (0x33 & 7));
+    vm.system[BITMAP + 0x33 / 8] &= (u8) ~(1 << (0x33 & 7));
     inject(TYPE_INTN | 0x33, 0);
     expect("INT n injected, redirected", vm.vmcb->exit_code, EXIT_VMMCALL);
     expect("in the mode", vm.vmcb->rflags & RFLAGS_VM, RFLAGS_VM);
@@ -315,7 +347,7 @@ static void nested_faults(void)
 static void by_iret(void)
 {
     struct vmcb *v = vm.vmcb;
-    u32 image[9] = { offset(v_nop), CODE >> 4, 2 | RFLAGS_VM, SP, STACK >> 4, DATA >> 4, DATA >> 4, 0, 0 };
+    u32 image[9] = {offset(v_nop), CODE >> 4, 2 | RFLAGS_VM, SP, STACK >> 4, DATA >> 4, DATA >> 4, 0, 0};
     u64 at = vm.stack_va - sizeof(image);
 
     memcpy(vm.stack + (at & 0xfff), image, sizeof(image));
