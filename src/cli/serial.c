@@ -161,7 +161,7 @@ bool serial_open(struct serial *s, struct svmemu *m, unsigned port, const char *
     if (svmemu_serial_connect(m, port, &end) != SVMEMU_OK)
         return failed(target, svmemu_last_error(m));
     on_hungry(s); /* the first bytes; the rest follows as they are taken */
-    return true;
+    return !s->input || !ferror(s->input) || failed(target, "its input cannot be read");
 }
 
 /* Of standard output main.c says it. */

@@ -89,6 +89,8 @@ refused 'ACPI table "XYZ" to break' run --break-acpi XYZ "$guest"
 refused '/nonexistent' run --module /nonexistent "$guest"
 refused '/nonexistent' run --firmware /nonexistent
 
+refused '--serial stdio,input=/: its input cannot be read' run --serial stdio,input=/ "$guest" -- exit
+
 # Output that is lost is no success; a reader that has gone is.
 refused '/dev/full: the screen cannot be written' run --dump-screen=/dev/full "$guest" -- exit
 refused '/nonexistent/x: the screen cannot be written' run --dump-screen=/nonexistent/x "$guest" -- exit
