@@ -44,6 +44,7 @@ struct options {
     const char *screen;  /* file to dump the screen into; "": standard output; NULL: not wanted */
     enum stats_mode stats;
     bool state_hash;
+    char said[256]; /* the last diagnostic, which the stop that follows need not repeat */
 };
 
 /* options.c: false: *status is the exit status (a message was printed). */

@@ -28,7 +28,8 @@ static void on_output(void *ctx, uint8_t byte)
 static void on_diag(void *ctx, const struct svmemu_diag *d)
 {
     static const char *const names[] = { "note", "warning", "error" };
-    const struct options *o = ctx;
+    struct options *o = ctx;
+    snprintf(o->said, sizeof(o->said), "%s", d->text);
     if (o->explain && !strncmp(d->id, "vmrun.check.", 12))
         return; /* --explain lists them with the exit */
     fflush(stdout);

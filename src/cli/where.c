@@ -4,6 +4,7 @@
 #include "cli/unwind.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum { MAX_FRAMES = 32, MAX_EXITS = 8, CODE_BYTES = 15 };
 #define FRAME_MAX (1u << 20) /* bytes between two frames; more is not a stack */
@@ -169,7 +170,8 @@ void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct op
 {
     unsigned vcpu = (unsigned)s->vcpu;
     char symbol[SYMBOL_TEXT];
-    fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
+    if (strcmp(s->text, o->said) != 0)
+        fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
     fprintf(f, "svmemu: vCPU %u at %04" PRIx64 ":%016" PRIx64 "%s, %u-bit code, after %" PRIu64 " instructions, %" PRIu64 " cycles\n", vcpu,
             reg(m, vcpu, "cs.sel"), s->rip, symbol_text(m, reg(m, vcpu, "cs.base") + s->rip, symbol), code_bits(m, vcpu), s->insns,
             s->cycles);

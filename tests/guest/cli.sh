@@ -27,6 +27,7 @@ ends() { # status what-is-said word options...
 ends 11 '' exit
 ends 0 '' off
 ends 4 'after exceptions #UD' shutdown
+[ "$(grep -c 'after exceptions #UD' err)" -eq 1 ] || fail "said twice"
 ends 6 'instruction limit was reached' loop --max-insns 100000
 ends 6 'cycle limit was reached' loop --max-cycles 3000000
 ends 8 'timeout of 0.5 seconds' loop --timeout 0.5
