@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* elfutils' libdw, loaded when a stopped run is described and not with the program. It reads files that the user has named; of the guest it
- * sees registers and memory only. */
+/* elfutils' libdw, loaded when a stopped run is described and not with the program. It reads files that the user has named; of the
+ * guest it sees registers and memory only. */
 #define _GNU_SOURCE 1 /* POSIX in strict C17 */
 #include "cli/unwind.h"
 
 #ifndef SVMEMU_LIBDW
-unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back), unsigned most)
+unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back),
+                unsigned most)
 {
     (void)files, (void)count, (void)cpu, (void)f, (void)most;
     return 0;
@@ -18,8 +19,8 @@ unsigned unwind(const char *const *files, unsigned count, const struct unwind_cp
 #include <unistd.h>
 
 #define FUNCTIONS(X) \
-    X(dwfl_begin) X(dwfl_end) X(dwfl_report_begin) X(dwfl_report_end) X(dwfl_report_elf) X(dwfl_module_getelf) X(dwfl_attach_state) \
-    X(dwfl_getthread_frames) X(dwfl_thread_state_registers) X(dwfl_frame_pc)
+    X(dwfl_begin) X(dwfl_end) X(dwfl_report_begin) X(dwfl_report_end) X(dwfl_report_elf) X(dwfl_module_getelf) \
+    X(dwfl_attach_state) X(dwfl_getthread_frames) X(dwfl_thread_state_registers) X(dwfl_frame_pc)
 
 struct trace {
     void *lib;
@@ -51,8 +52,8 @@ static int no_elf(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr ba
     return -1;
 }
 
-static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file, const char *link, GElf_Word crc,
-                        char **found)
+static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file, const char *link,
+                        GElf_Word crc, char **found)
 {
     (void)mod, (void)data, (void)name, (void)base, (void)file, (void)link, (void)crc, (void)found;
     return -1;
@@ -120,7 +121,8 @@ static Elf *report(struct trace *t, Dwfl *d, const char *path)
     return e && gelf_getclass(e) == (t->cpu->bits == 64 ? ELFCLASS64 : ELFCLASS32) ? e : NULL;
 }
 
-unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back), unsigned most)
+unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back),
+                unsigned most)
 {
     struct trace t = { .cpu = cpu, .f = f, .most = most, .first = true };
     Dwfl *d = count && cpu->bits != 16 && load(&t) ? t.dwfl_begin(&callbacks) : NULL;

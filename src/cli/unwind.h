@@ -13,8 +13,9 @@ struct unwind_cpu {
     bool (*peek)(void *ctx, uint64_t linear, uint64_t *value); /* a word of memory of that size; false: none is there */
 };
 
-/* Calls f for each caller, the innermost first, with its return address, until there is no more unwind data. Returns how many; 0 also
- * where libdw is not installed or no file knows the address. */
-unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back), unsigned most);
+/* Calls f for each caller, the innermost first, with its return address, until there is no more unwind data. Returns how many; 0
+ * also where libdw is not installed or no file knows the address. */
+unsigned unwind(const char *const *files, unsigned count, const struct unwind_cpu *cpu, void (*f)(void *ctx, uint64_t back),
+                unsigned most);
 
 #endif

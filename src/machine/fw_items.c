@@ -140,7 +140,8 @@ enum svmemu_status svmemu_fw_cfg_file(struct svmemu *m, const char *name, const 
 enum svmemu_status svmemu_fw_cfg_writable(struct svmemu *m, const char *name, size_t size)
 {
     if (size > FW_WRITABLE_MAX)
-        return machine_fail(m, SVMEMU_ARGUMENT, "fw_cfg file %.55s: at most %u bytes can be written", name ? name : "", FW_WRITABLE_MAX);
+        return machine_fail(m, SVMEMU_ARGUMENT, "fw_cfg file %.55s: at most %u bytes can be written", name ? name : "",
+                            FW_WRITABLE_MAX);
     void *zeros = calloc(1, size ? size : 1);
     enum svmemu_status s = zeros ? svmemu_fw_cfg_file(m, name, zeros, size) : SVMEMU_MEMORY;
     free(zeros);

@@ -13,7 +13,7 @@ static void pci_msi(void *ctx, u64 address, u32 data)
     struct phys_page page;
     if (address >> 20 == APIC_MSI_SPA >> 20)
         apic_bus_msi(&m->apics, address, data);
-    else if (phys_lookup(&m->view, (struct spa){ address }, &page) && page.host) /* not to devices, which might answer by a message */
+    else if (phys_lookup(&m->view, (struct spa){ address }, &page) && page.host) /* devices might answer by a message */
         phys_write_le(&m->view, (struct spa){ address & ~3ull }, 4, data);
 }
 
