@@ -215,7 +215,7 @@ void block_drop_range(struct exec *e, u32 bpn, unsigned off, unsigned len)
     u32 *p = &e->page_head[bpn];
     while (*p) {
         struct block *b = &e->blocks[*p];
-        if (!b->live || (b->off < off + len && off < (unsigned)b->off + b->len)) {
+        if (!b->live || (b->from < off + len && off < (unsigned)b->from + b->len)) {
             if (b->live)
                 drop_block(e, *p);
             *p = b->page_next;
@@ -260,14 +260,40 @@ static bool ends_block(const struct isa_row *r)
     return r->limits & (LIM_BRANCH | LIM_END | LIM_CALC);
 }
 
-static unsigned decode_run(const u8 *page, unsigned off, const struct vcpu *c, struct insn *out)
+/* Is it a direct jump within the page, so that the block can go on at its target? Nothing can fault or be seen in between. */
+static bool jumps_near(const struct insn *in, u32 mode, unsigned off, unsigned *target)
 {
-    unsigned n = 0;
+    i64 to = (i64)off + in->len + (i64)in->imm;
+    bool jmp = in->op[0].kind == OPK_REL && (in->opcode == 0xE9 || in->opcode == 0xEB);
+    *target = (unsigned)to;
+    return jmp && (mode & MODEKEY_FLAT_CS) && in->osz == ((mode & 3) == MODE_64 ? 8 : 4) && (mode & 3) != MODE_16 && to >= 0 && to < (i64)PAGE_SIZE;
+}
+
+static bool stands_in(const u16 *at, unsigned n, unsigned off)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (at[i] == off)
+            return true;
+    return false;
+}
+
+/* Decodes a block's instructions and where they stand in the page; at[n]: behind the last. A jump that is followed is never the last, nor
+ * the first, which must have an op. */
+static unsigned decode_run(const u8 *page, unsigned off, u32 mode, const struct vcpu *c, struct insn *out, u16 *at)
+{
+    unsigned n = 0, jumps = 0, target;
+    at[0] = (u16)off;
     while (n < BLOCK_MAX_INSNS && off < PAGE_SIZE) {
         if (decode_insn(page + off, PAGE_SIZE - off, cpu_mode(c), c->features, &out[n]) != DEC_OK)
             break; /* also a page-crossing instruction: it runs by itself */
-        off += out[n].len;
-        if (ends_block(&isa_rows[out[n++].row]))
+        const struct insn *in = &out[n];
+        at[n++] = (u16)off;
+        at[n] = (u16)(off + in->len);
+        if (!ends_block(&isa_rows[in->row]))
+            off += in->len;
+        else if (n > 1 && jumps++ < BLOCK_MAX_JUMPS && jumps_near(in, mode, off, &target) && !stands_in(at, n, target))
+            off = target;
+        else
             break;
     }
     return n;
@@ -277,8 +303,9 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
 {
     struct insn run[BLOCK_MAX_INSNS];
     struct lower_plan plan[BLOCK_MAX_INSNS];
+    u16 at[BLOCK_MAX_INSNS + 1];
     const u8 *page = xl->host - off;
-    unsigned n = decode_run(page, off, c, run);
+    unsigned n = decode_run(page, off, mode, c, run, at);
     if (!n)
         return BLOCK_NONE;
     if (e->nops + 5 * n + 8 > e->cap_ops || e->nblocks == e->cap_blocks)
@@ -288,34 +315,37 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
     u32 id = e->nblocks++;
     struct block *b = &e->blocks[id];
     *b = (struct block){ .first = e->nops, .bpn = xl->bpn, .mode = mode, .off = (u16)off, .ninsns = (u16)n, .live = true };
-    unsigned at = off;
+    unsigned from = off, end = off;
     i64 total = 0;
     for (unsigned i = 0; i < n; i++) {
+        bool last = i + 1 == n && ends_block(&isa_rows[run[i].row]);
         struct op *o = &e->ops[e->nops];
         e->fuse_next = 0;
         unsigned k = e->cfg.generic_only
-                         ? lower_generic(&run[i], o, ends_block(&isa_rows[run[i].row]))
-                         : lower_insn(e, &run[i], mode, o, ends_block(&isa_rows[run[i].row]), &plan[i], at);
+                         ? lower_generic(&run[i], o, last)
+                         : lower_insn(e, &run[i], mode, o, last, &plan[i], at[i]);
         total += ((i64)timing_insn_ticks(&run[i]) << BUDGET_SHIFT) - 1;
         for (unsigned s = 0; s < k; s++)
-            e->slots[e->nops + s] = (struct slot){ .in = run[i], .rest = total, .block = id, .page_off = (u16)at,
+            e->slots[e->nops + s] = (struct slot){ .in = run[i], .rest = total, .block = id, .page_off = at[i],
                                                    .back = (u8)s, .nslots = (u8)k,
                                                    .fuse = s + 1 == k ? e->fuse_next : 0 };
         e->nops += k;
-        at += run[i].len;
+        from = at[i] < from ? at[i] : from;
+        end = at[i] + run[i].len > end ? at[i] + run[i].len : end;
     }
     if (!ends_block(&isa_rows[run[n - 1].row])) {
         e->ops[e->nops] = (struct op){ .fn = op_fall };
-        e->ops[e->nops + 1] = (struct op){ .charge = CHARGE_UNLINKED, .disp = (i32)at };
+        e->ops[e->nops + 1] = (struct op){ .charge = CHARGE_UNLINKED, .disp = at[n] };
         for (unsigned k = 0; k < 2; k++)
-            e->slots[e->nops++] = (struct slot){ .rest = total, .block = id, .page_off = (u16)at, .nslots = 1 };
+            e->slots[e->nops++] = (struct slot){ .rest = total, .block = id, .page_off = at[n], .nslots = 1 };
     }
     e->slots[b->first].in = run[0]; /* its place and decoding are the block's, even if it was folded into the next */
     e->slots[b->first].page_off = (u16)off;
     for (u32 s = b->first; s < e->nops; s++)
         e->slots[s].rest = total - e->slots[s].rest;
     b->charge = total;
-    b->len = (u16)(at - off);
+    b->from = (u16)from;
+    b->len = (u16)(end - from);
     b->nops = (u16)(e->nops - b->first);
     u32 *h = &e->hash[hash_of(b->bpn, off, mode)];
     b->hash_next = *h;

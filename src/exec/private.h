@@ -38,6 +38,7 @@ struct slot {
 #define CHARGE_UNLINKED INT64_MAX
 #define BLOCK_NONE 0xFFFFFFFFu
 #define BLOCK_MAX_INSNS 64
+#define BLOCK_MAX_JUMPS 3 /* that are followed */
 #define BUDGET_SHIFT 24
 
 struct block {
@@ -45,7 +46,8 @@ struct block {
     u32 first;          /* op index */
     u32 bpn;
     u32 mode;           /* mode key */
-    u16 off, len;       /* bytes in the page */
+    u16 off;            /* where it is entered */
+    u16 from, len;      /* bytes in the page; what lies between jumps that were followed belongs to them */
     u16 nops, ninsns;
     u32 hash_next, page_next;
     u32 link_head;      /* branch slots that point here: op index list through exec.link_next */
@@ -109,7 +111,7 @@ u32 exec_mode_key(const struct vcpu *c);
 /* What was found out about an instruction of a run before ops are made of it. */
 struct lower_plan {
     bool record; /* the flags that it writes can be observed */
-    bool folded; /* a copy that a later instruction makes in passing: it gets no op */
+    bool folded; /* a copy that a later instruction makes in passing, or a jump that was followed: it gets no op */
     bool slack;  /* a copy whose source is old and whose destination is not needed at once */
     u8 from;     /* register that it takes its destination's old value from: another one if a copy was folded */
     u8 newer;    /* of its two source registers the one that the run wrote last: lies on a chain rather than the other */

@@ -613,14 +613,18 @@ static bool full_writer(unsigned cls, unsigned idx, const struct insn *in)
 }
 
 /* Register-only and cannot fault, exit or trap: nobody can look at the flags in front of it. */
-static bool silent(unsigned cls, const struct insn *in)
+static bool silent(const struct exec *e, const struct insn *run, unsigned n, unsigned i)
 {
+    const struct insn *in = &run[i];
+    unsigned cls = e->row_class[in->row] >> 8;
+    if (cls == LC_JMP)
+        return i + 1 < n; /* was followed */
     if (!cls || cls == LC_PUSH || cls == LC_POP || (cls >= LC_JMP && cls <= LC_JCC) || (in->pfx & PFX_LOCK))
         return false;
     if (cls == LC_LEA || cls == LC_NOP)
         return true;
-    for (unsigned i = 0; i < in->nops; i++)
-        if (in->op[i].kind != OPK_GPR && in->op[i].kind != OPK_IMM && in->op[i].kind != OPK_CONST)
+    for (unsigned k = 0; k < in->nops; k++)
+        if (in->op[k].kind != OPK_GPR && in->op[k].kind != OPK_IMM && in->op[k].kind != OPK_CONST)
             return false;
     return true;
 }
@@ -639,7 +643,7 @@ static void plan_flags(const struct exec *e, const struct insn *run, unsigned n,
     for (unsigned i = n; i-- > 0;) {
         unsigned cls = e->row_class[run[i].row] >> 8, idx = e->row_class[run[i].row] & 255;
         plan[i].record = live;
-        if (!silent(cls, &run[i]))
+        if (!silent(e, run, n, i))
             live = true;
         else if (full_writer(cls, idx, &run[i]))
             live = reads_flags(cls, idx);
@@ -688,7 +692,7 @@ static void fold_copy(const struct exec *e, const struct insn *run, unsigned n, 
         return;
     for (unsigned j = i + 1; j < n && (i || j == 1); j++) {
         unsigned cls = e->row_class[run[j].row] >> 8, idx = e->row_class[run[j].row] & 255;
-        if (!silent(cls, &run[j]))
+        if (!silent(e, run, n, j))
             return;
         if (named(&run[j]) >> d->reg & 1) {
             if (run[j].op[0].kind == OPK_GPR && gpr_of(&run[j].op[0]) == d->reg && takes_copy(cls, idx, &run[j], d->size, plan[j].record)) {
@@ -736,7 +740,7 @@ void lower_plan(const struct exec *e, const struct insn *run, unsigned n, u32 mo
 {
     plan_flags(e, run, n, plan);
     for (unsigned i = 0; i < n; i++) {
-        plan[i].folded = false;
+        plan[i].folded = i + 1 < n && e->row_class[run[i].row] >> 8 == LC_JMP;
         plan[i].from = (u8)gpr_of(&run[i].op[0]);
     }
     for (unsigned i = 0; i < n && stampable(mode); i++)

@@ -241,7 +241,7 @@ static unsigned put_computing(enum dec_mode mode, u8 *b)
     if (mode == MODE_64 && pick(2))
         b[n++] = 0x48;
 #define PUT(...) return memcpy(b + n, (u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ })), n + (unsigned)sizeof((u8[]){ __VA_ARGS__ })
-    switch (pick(16)) {
+    switch (pick(17)) {
     case 0: case 1: case 2: PUT(0x89, rr);
     case 3: case 4: case 5: PUT((u8)(pick(8) << 3 | 1), rr);
     case 6: PUT(0x83, (u8)(0xC0 | pick(8) << 3 | d), (u8)rnd());
@@ -252,6 +252,7 @@ static unsigned put_computing(enum dec_mode mode, u8 *b)
     case 11: PUT(0x0F, (u8)(0x40 | cc), (u8)(0xC0 | d << 3 | s));
     case 12: n = 0; PUT(0x0F, (u8)(0x90 | cc), (u8)(0xC0 | d));
     case 13: case 14: n = 0; PUT((u8)(0x50 | pick(2) << 3 | (pick(8) ? d : 4))); /* PUSH, POP */
+    case 15: n = 0; PUT(0xEB, (u8)(pick(24) - 12)); /* JMP */
     default: n = 0; PUT((u8)(0x70 | cc), (u8)pick(4));
     }
 #undef PUT
