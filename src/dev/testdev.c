@@ -73,7 +73,7 @@ bool testdev_plug(struct testdev *d, struct bus *b, const struct testdev_out *ou
 {
     if (d->present)
         return true;
-    *d = (struct testdev){ .out = *out };
+    d->out = *out;
     d->present = bus_add_ports(b, 0xE0, 4, &latch_ops, d, "test latch") && bus_add_ports(b, 0xE4, 4, &flush_ops, d, "page flush") &&
                  bus_add_ports(b, 0x2000, TESTDEV_LINES, &line_ops, d, "test interrupts") &&
                  bus_add_mmio_under(b, TESTDEV_RAM_SPA, TESTDEV_RAM_SIZE, &ram_ops, d, "I/O RAM");

@@ -28,7 +28,7 @@ struct testdev {
     bool present;
 };
 
-/* Puts the device into the machine; further calls do nothing. It stands under what is there already, so that firmware keeps its place. */
+/* Puts the device, which is all zeros, into the machine; further calls do nothing. It stands under what is there already, so that firmware keeps its place. */
 bool testdev_plug(struct testdev *d, struct bus *b, const struct testdev_out *out);
 void testdev_reset(struct testdev *d);
 

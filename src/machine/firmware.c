@@ -47,10 +47,13 @@ static enum svmemu_status put_acpi(struct svmemu *m)
     struct acpi_cfg cfg = acpi_describe(m);
     size_t rsdp;
     cfg.load_spa = ACPI_SPA;
-    u8 *buf = calloc(1, ACPI_SPACE);
+    size_t size = acpi_size(&cfg);
+    if (size > ACPI_SPACE)
+        size = ACPI_SPACE;
+    u8 *buf = calloc(1, size);
     if (!buf)
         return SVMEMU_MEMORY;
-    size_t n = acpi_build(&cfg, buf, ACPI_SPACE, &rsdp);
+    size_t n = acpi_build(&cfg, buf, size, &rsdp);
     if (n)
         put(m, ACPI_SPA, buf, n);
     free(buf);
