@@ -6,26 +6,32 @@
 #include "svm/svm.h"
 
 /* rAX */
-enum { VA_VALID = 1 << 0, ASID_VALID = 1 << 2, NESTED = 1 << 5, RESERVED = 0xFC0 };
+enum { VA_VALID = 1 << 0, PCID_VALID = 1 << 1, ASID_VALID = 1 << 2, GLOBAL = 1 << 3, NESTED = 1 << 5, RESERVED = 0xFC0 };
 
 struct request {
     u64 lin, stride;
     u32 asid;
+    int pcid; /* -1: any */
     unsigned pages;
-    bool one_asid, by_page;
+    bool one_asid, by_page, globals;
 };
 
-/* What is not named by page and ASID drops more than was asked for, which is always permitted. */
+/* Exactly what is named, since a hypervisor that names too little must see it; without an ASID, and for a PCID and all that is global without
+ * a page, more than was asked for, which is always permitted. */
 static void invalidate(struct vcpu *c, const void *arg)
 {
     const struct request *r = arg;
     if (!r->one_asid)
         mmu_flush_all(&c->mmu);
-    else if (!r->by_page)
-        mmu_flush_asid(&c->mmu, r->asid);
-    else
+    else if (r->by_page)
         for (unsigned i = 0; i < r->pages; i++)
-            mmu_flush_page(&c->mmu, r->asid, (struct gva){r->lin + i * r->stride});
+            mmu_flush_page_kinds(&c->mmu, r->asid, r->pcid, r->globals, (struct gva){r->lin + i * r->stride});
+    else if (r->globals)
+        mmu_flush_asid(&c->mmu, r->asid);
+    else if (r->pcid >= 0)
+        mmu_flush_pcid(&c->mmu, r->asid, (u16)r->pcid);
+    else
+        mmu_flush_asid_nonglobal(&c->mmu, r->asid);
     c->attn |= ATTN_MODE;
 }
 
@@ -56,7 +62,9 @@ SYS(invlpgb)
         .lin = a & ~(u64)PAGE_MASK,
         .stride = n >> 31 ? 2u << 20 : PAGE_SIZE,
         .asid = c->guest ? c->mmu.r.asid : (u16)who,
+        .pcid = a & PCID_VALID ? (int)(who >> 16 & 0xFFF) : -1,
         .pages = (n & 0xFFFF) + 1,
+        .globals = nested || (a & GLOBAL),
         .one_asid = c->guest || (a & ASID_VALID),
         .by_page = (a & VA_VALID) && !nested, /* entries are guest-virtual to system-physical: no nested one is found by its page */
     };

@@ -354,27 +354,27 @@ void mmu_flush_pcid(struct mmu *m, u32 asid, u16 pcid)
     mmu_context(m);
 }
 
-static void flush_page(struct mmu *m, u32 asid, int pcid, u64 lin)
+void mmu_flush_page_kinds(struct mmu *m, u32 asid, int pcid, bool globals, struct gva lin)
 {
-    struct tlb_dropped d = tlb_flush_page(m->tlb, asid, pcid, lin);
+    struct tlb_dropped d = tlb_flush_page(m->tlb, asid, pcid, globals, lin.v);
 
     m->stat_flushes++;
     if (d.fragments) {
         fast_retire_all(m->pool);
         show(m);
     } else if (d.any) {
-        drop_copies(m, asid, lin, d.large ? 21 : PAGE_SHIFT, d.used);
+        drop_copies(m, asid, lin.v, d.large ? 21 : PAGE_SHIFT, d.used);
     }
 }
 
 void mmu_flush_page(struct mmu *m, u32 asid, struct gva lin)
 {
-    flush_page(m, asid, -1, lin.v);
+    mmu_flush_page_kinds(m, asid, -1, true, lin);
 }
 
 void mmu_flush_page_pcid(struct mmu *m, u32 asid, u16 pcid, struct gva lin)
 {
-    flush_page(m, asid, pcid, lin.v);
+    mmu_flush_page_kinds(m, asid, pcid, false, lin);
 }
 
 void mmu_purge_writable(struct mmu *m, u32 bpn)

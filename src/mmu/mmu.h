@@ -134,6 +134,7 @@ void mmu_flush_all(struct mmu *m);                       /* TLB_CONTROL 1, SMI, 
 void mmu_flush_pcid(struct mmu *m, u32 asid, u16 pcid);  /* non-global of one PCID */
 void mmu_flush_page(struct mmu *m, u32 asid, struct gva lin);              /* INVLPG, INVLPGA: any PCID of the page incl. global */
 void mmu_flush_page_pcid(struct mmu *m, u32 asid, u16 pcid, struct gva lin); /* INVPCID type 0: not global */
+void mmu_flush_page_kinds(struct mmu *m, u32 asid, int pcid, bool globals, struct gva lin); /* INVLPGB; pcid < 0: any */
 
 /* Bus hooks' side: purge fast-writable copies of one backing page / everything derived. */
 void mmu_purge_writable(struct mmu *m, u32 bpn);

@@ -287,14 +287,14 @@ void tlb_drop(const struct tlb_ref *ref)
     *ref->tag = 0;
 }
 
-static void drop_matching(struct tlb *t, u32 asid, int pcid, u64 lin, unsigned size, struct tlb_dropped *d)
+static void drop_matching(struct tlb *t, u32 asid, int pcid, bool globals, u64 lin, unsigned size, struct tlb_dropped *d)
 {
     u64 tag = make_tag(asid, lin, size);
     struct tlb_set *s = &t->set[set_index(t, tag)];
 
     for (unsigned w = 0; w < TLB_WAYS; w++) {
         struct tlb_entry *e = &s->e[w];
-        if (s->tag[w] != tag || (pcid >= 0 && ((e->rights & TR_G) || e->pcid != pcid)))
+        if (s->tag[w] != tag || (e->rights & TR_G ? !globals : pcid >= 0 && e->pcid != pcid))
             continue;
         s->tag[w] = 0;
         d->any = true;
@@ -303,7 +303,7 @@ static void drop_matching(struct tlb *t, u32 asid, int pcid, u64 lin, unsigned s
     }
 }
 
-struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, u64 lin)
+struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, bool globals, u64 lin)
 {
     static const u8 guest_sizes[] = { 21, 22, 30 };
     struct tlb_dropped d = { 0 };
@@ -312,7 +312,7 @@ struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, u64 lin)
         return d;
     for (unsigned size = 0; size < 3; size++) {
         if (t->sizes >> size & 1)
-            drop_matching(t, asid, pcid, lin, size, &d);
+            drop_matching(t, asid, pcid, globals, lin, size, &d);
     }
     for (unsigned i = 0; i < ARRAY_LEN(guest_sizes); i++) {
         u32 *f = fragment_slot(t, asid, lin, guest_sizes[i]);

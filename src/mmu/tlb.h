@@ -56,7 +56,7 @@ struct tlb_dropped {
     bool fragments; /* parts of a larger page were, perhaps of any ASID */
     u8 used;
 };
-/* pcid < 0: any PCID and global; else only non-global ones of that PCID. */
-struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, u64 lin);
+/* Non-global entries of one PCID, or of any with pcid < 0; global ones if `globals`. */
+struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, bool globals, u64 lin);
 
 #endif

@@ -433,12 +433,69 @@ static void invlpgb_broadcast(void **state)
     world_close(&w);
 }
 
+/* What INVLPGB names by global and PCID, from entries of three kinds on the page named: what it must drop, and what a processor keeps. */
+static void invlpgb_kinds(void **state)
+{
+    enum { VA = 1, PCID = 2, ASID = 4, GLOBAL = 8, NONE = 0, OURS = 1, OTHERS = 2, GLOBALS = 4, NEXT = 8, ALL = 15 };
+    static const struct { unsigned rax, drops; } row[] = {
+        { VA | ASID, OURS | OTHERS },
+        { VA | ASID | GLOBAL, OURS | OTHERS | GLOBALS },
+        { VA | ASID | PCID, OURS },
+        { VA | ASID | PCID | GLOBAL, OURS | GLOBALS },
+        { ASID, OURS | OTHERS | NEXT },
+        { ASID | GLOBAL, ALL },
+        { ASID | PCID, OURS | NEXT },
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(row); i++) {
+        struct world w;
+        struct mmu_xl xl;
+        struct mmu_fault f;
+        unsigned dropped = 0;
+        world_open(&w, "zen3", 2);
+        struct vcpu *b = w.m->cpu[1];
+        /* Page 0 by PCIDs 5 and 6; page 1000h by PCID 5; page 2000h is global and named in a run of its own. */
+        static const struct { u16 pcid; u64 lin; unsigned kind; } entry[] = { { 5, 0, OURS }, { 6, 0, OTHERS }, { 5, 0x2000, GLOBALS }, { 5, 0x1000, NEXT } };
+        for (unsigned pass = 0; pass < 3; pass++) { /* fill; INVLPGB of page 0, then of page 2000h; look */
+            u64 at = pass == 2 ? 0x40000 : 0x20000, tables[2] = { 0x100000 | 7, 0x101000 | 7 };
+            u64 pte[3] = { at | 7, (at + 0x1000) | 7, (at + 0x2000) | 0x107 };
+            put(&w, 0x1F000, &tables[0], 8), put(&w, 0x100000, &tables[1], 8);
+            u64 pd = 0x102000 | 7;
+            put(&w, 0x101000, &pd, 8), put(&w, 0x102000, pte, sizeof pte);
+            if (pass == 1) {
+                for (unsigned page = 0; page <= 0x2000; page += 0x2000) {
+                    CODE(&w, HOST, "\x0F\x01\xFE\xF4");
+                    w.c->st.rip = HOST;
+                    w.c->st.gpr[RAX] = row[i].rax | (row[i].rax & VA ? page : 0);
+                    w.c->st.gpr[RCX] = 0;
+                    w.c->st.gpr[RDX] = 5 << 16;
+                    run(&w, 1);
+                }
+                continue;
+            }
+            for (unsigned k = 0; k < ARRAY_LEN(entry); k++) {
+                b->st.cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_WP;
+                b->st.efer = EFER_LME | EFER_LMA;
+                b->st.cr4 = CR4_PAE | CR4_PGE | CR4_PCIDE;
+                b->st.cr3 = 0x1F000 | entry[k].pcid;
+                cpu_update_mode(b);
+                assert_true(mmu_translate(&b->mmu, (struct gva){entry[k].lin}, ACC_R, &xl, &f));
+                if (xl.spa.v >> 16 == 4)
+                    dropped |= entry[k].kind;
+            }
+        }
+        if (dropped != row[i].drops)
+            fail_msg("rAX %x: dropped %x, expected %x", row[i].rax, dropped, row[i].drops);
+        world_close(&w);
+    }
+}
+
 #define T(f) cmocka_unit_test(f)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(vnmi), T(vnmi_interrupted), T(no_vnmi), T(vgif), T(pause_filter), T(idle_hlt), T(bus_lock), T(lbr), T(branch_step), T(tsc_ratio),
-        T(spec_ctrl), T(mcommit), T(invlpgb_guest), T(invlpgb_broadcast),
+        T(spec_ctrl), T(mcommit), T(invlpgb_guest), T(invlpgb_broadcast), T(invlpgb_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
