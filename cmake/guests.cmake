@@ -12,7 +12,9 @@ if(NOT SVMEMU_GUEST_CC)
 endif()
 set(svmemu_guest_lib ${PROJECT_SOURCE_DIR}/examples/lib)
 set(svmemu_guest_dir ${PROJECT_BINARY_DIR}/guests)
-set(svmemu_guest_cflags -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
+# An initrd carries its init's debug information, so the directories in it are cut off: every checkout and build makes the same files.
+set(svmemu_guest_cflags -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -ffile-prefix-map=${PROJECT_BINARY_DIR}=. -std=gnu17
+    -O2 -g -ffreestanding -fno-pie -fno-pic -mno-red-zone -mgeneral-regs-only
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
     -Wall -Wextra -Werror -I${svmemu_guest_lib})
 set(svmemu_guest_tests ${PROJECT_SOURCE_DIR}/tests/guest/svm)
