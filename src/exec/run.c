@@ -415,9 +415,9 @@ static void advance(struct exec *e, struct vcpu *c)
     if (c->attn & ATTN_MODE || c->exec->mode == 0)
         c->exec->mode = exec_mode_key(c);
     c->attn = 0;
-    bool alone = (c->exec->mode & MODEKEY_ALONE) || c->st.shadow || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF);
-    bool rf = c->st.rflags & FL_RF;
-    if (!(alone | rf)) {
+    bool alone = (c->exec->mode & MODEKEY_ALONE) || (c->st.rflags & FL_TF) || (c->st.dr7 & 0xFF);
+    bool single = c->st.shadow || (c->st.rflags & FL_RF); /* both go after the one instruction */
+    if (!(alone | single)) {
         const struct jump_entry *j = jump_find(c, c->st.rip);
         if (j && j->op->fn != op_dropped && j->charge >> BUDGET_SHIFT < c->budget >> BUDGET_SHIFT) {
             run_ops(c, j->op, j->charge, j->page);
@@ -436,7 +436,7 @@ static void advance(struct exec *e, struct vcpu *c)
         return;
     }
     const struct block *b = &e->blocks[id];
-    if (rf || b->charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT) { /* RF goes after the one instruction */
+    if (single || b->charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT) {
         step(e, c, &e->slots[b->first].in);
         return;
     }

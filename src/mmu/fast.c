@@ -56,23 +56,34 @@ static void clear(struct fast_table *t)
     t->n_live = 0;
 }
 
-COLD void fast_select_slow(struct fast_pool *p, const struct fast_key *k)
+/* The context's table; the least recently selected one if it has none yet. */
+COLD static struct fast_table *search(struct fast_pool *p, const struct fast_key *k)
 {
     struct fast_table *old = &p->table[0];
 
     for (unsigned i = 0; i < FAST_TABLES; i++) {
         struct fast_table *t = &p->table[i];
-        if (fast_same(t, k)) {
-            fast_make_current(p, t);
-            return;
-        }
+        if (fast_same(t, k))
+            return t;
         if (t->stamp < old->stamp)
             old = t;
     }
     clear(old);
     old->key = *k;
     old->gen = new_gen(p);
-    fast_make_current(p, old);
+    return old;
+}
+
+void fast_select_slow(struct fast_pool *p, const struct fast_key *k)
+{
+    u8 *hint = &p->hint[k->w[0] % FAST_TABLES]; /* the ASID stands lowest */
+    struct fast_table *t = &p->table[*hint];
+
+    if (!fast_same(t, k)) {
+        t = search(p, k);
+        *hint = (u8)(t - p->table);
+    }
+    fast_make_current(p, t);
 }
 
 void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable)

@@ -27,6 +27,7 @@ struct fast_pool {
     struct fast_table *table; /* FAST_TABLES */
     struct fast_table *cur, *prev;
     u64 stamp, last_gen;
+    u8 hint[FAST_TABLES]; /* by the low bits of ASIDs: the table last searched for, so that hypervisors may have many guests */
 };
 
 struct fast_pool *fast_create(void);
@@ -44,7 +45,7 @@ static inline void fast_make_current(struct fast_pool *p, struct fast_table *t)
 }
 
 void fast_select_slow(struct fast_pool *p, const struct fast_key *k);
-/* Makes the context's table the current one; O(1) for the last two contexts. */
+/* Makes the context's table the current one; O(1) for the last two contexts and for the last of each ASID. */
 static inline void fast_select(struct fast_pool *p, const struct fast_key *k)
 {
     if (p->cur && fast_same(p->cur, k))
