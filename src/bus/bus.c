@@ -376,21 +376,30 @@ static COLD bool lookup_slow(const struct phys_view *v, u64 page, struct phys_pa
     return true;
 }
 
+/* Where the page was found last time; NULL: it must be searched for. */
+static inline const struct lookup *known(const struct phys_view *v, u64 page)
+{
+    const struct lookup *l = &v->bus->cache[page >> PAGE_SHIFT & (LOOKUP_SIZE - 1)];
+
+    return LIKELY(page != v->apic_page && l->key == page + 1) ? l : NULL;
+}
+
 bool phys_lookup(const struct phys_view *v, struct spa spa, struct phys_page *out)
 {
     u64 page = spa.v & v->a20_mask & ~(u64)PAGE_MASK;
-    const struct lookup *l = &v->bus->cache[page >> PAGE_SHIFT & (LOOKUP_SIZE - 1)];
+    const struct lookup *l = known(v, page);
 
-    if (UNLIKELY(page == v->apic_page)) {
+    if (LIKELY(l != NULL)) {
+        out->host = l->host;
+        out->bpn = l->bpn;
+        out->flags = v->bus->flags[l->bpn];
+        return true;
+    }
+    if (page == v->apic_page) {
         *out = (struct phys_page){ .host = NULL, .bpn = BPN_NONE };
         return false;
     }
-    if (UNLIKELY(l->key != page + 1))
-        return lookup_slow(v, page, out);
-    out->host = l->host;
-    out->bpn = l->bpn;
-    out->flags = v->bus->flags[l->bpn];
-    return true;
+    return lookup_slow(v, page, out);
 }
 
 u8 page_flags_get(const struct bus *b, u32 bpn)
@@ -585,12 +594,12 @@ void phys_write(const struct phys_view *v, struct spa spa, const void *buf, size
 
 u64 phys_read_le(const struct phys_view *v, struct spa spa, unsigned width)
 {
-    struct phys_page p;
+    const struct lookup *l = known(v, spa.v & v->a20_mask & ~(u64)PAGE_MASK);
     unsigned off = spa.v & PAGE_MASK;
     u64 value = 0;
 
-    if (LIKELY(off + width <= PAGE_SIZE && phys_lookup(v, spa, &p)))
-        return load_le(p.host + off, width);
+    if (LIKELY(l && off + width <= PAGE_SIZE))
+        return load_le(l->host + off, width);
     phys_read(v, spa, &value, width);
     return value;
 }

@@ -229,9 +229,16 @@ static bool context_serves(const struct vcpu *c, unsigned acc)
     return !(acc & ACC_SYS) || (c->st.cpl < 3 && !((c->st.cr4 & CR4_SMAP) && (c->st.rflags & FL_AC)));
 }
 
+u8 *lin_view(const struct vcpu *c, u64 lin, unsigned len, unsigned acc)
+{
+    if (!context_serves(c, acc))
+        return NULL;
+    return (acc & ACC_KIND) == ACC_W ? fast_write(c, lin, len) : fast_read(c, lin, len);
+}
+
 bool lin_read(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 *v)
 {
-    const u8 *host = context_serves(c, acc) ? fast_read(c, lin, width) : NULL;
+    const u8 *host = lin_view(c, lin, width, acc);
     if (host) {
         *v = load_le(host, width);
         return true;
@@ -245,7 +252,7 @@ bool lin_read(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 *v)
 
 bool lin_write(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 v)
 {
-    u8 *host = context_serves(c, acc) ? fast_write(c, lin, width) : NULL;
+    u8 *host = lin_view(c, lin, width, acc);
     if (host) {
         store_le(host, width, v);
         return true;
@@ -258,7 +265,7 @@ bool lin_write(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 v)
 bool lin_probe(struct vcpu *c, u64 lin, unsigned len, unsigned acc)
 {
     unsigned a = (acc & ACC_KIND) == ACC_W ? acc | ACC_PROBE : acc;
-    if (context_serves(c, acc) && ((acc & ACC_KIND) == ACC_W ? fast_write(c, lin, len) : fast_read(c, lin, len)))
+    if (lin_view(c, lin, len, acc))
         return true;
     for (u64 done = 0; done < len;) {
         struct mmu_xl xl;
@@ -446,6 +453,12 @@ bool stack_pop_at(struct vcpu *c, u64 *rsp, unsigned width, u64 *v)
         return false;
     *rsp = zext(*rsp + width, sw);
     return true;
+}
+
+const u8 *stack_view(const struct vcpu *c, u64 rsp, unsigned len)
+{
+    u64 lin;
+    return cpu_code64(c) && !seg_check(c, SEG_SS, rsp, len, ACC_R, &lin) ? fast_read(c, lin, len) : NULL;
 }
 
 void stack_commit(struct vcpu *c, u64 rsp)

@@ -409,15 +409,25 @@ static bool iret_protected(struct vcpu *c, unsigned osz)
     u64 rsp = c->st.gpr[RSP], off, sel, fl, new_rsp, ss_sel, mask;
     if (c->st.rflags & FL_NT)
         return cpu_long(c) ? cpu_raise_err(c, EXC_GP, 0) : iret_task(c);
-    if (!stack_pop_at(c, &rsp, osz, &off) || !stack_pop_at(c, &rsp, osz, &sel) || !stack_pop_at(c, &rsp, osz, &fl))
+    const u8 *frame = stack_view(c, rsp, 5 * osz); /* popping from there cannot fault, so that the order does not matter */
+    if (frame) {
+        off = load_le(frame, osz);
+        sel = load_le(frame + osz, osz);
+        fl = load_le(frame + 2 * osz, osz);
+    } else if (!stack_pop_at(c, &rsp, osz, &off) || !stack_pop_at(c, &rsp, osz, &sel) || !stack_pop_at(c, &rsp, osz, &fl)) {
         return false;
+    }
     if ((fl & FL_VM) && osz == 4 && c->st.cpl == 0 && !cpu_long(c))
         return iret_to_v86(c, rsp, off, (u16)sel, fl);
     if (!return_target(c, (u16)sel, &cs))
         return false;
     if (cpu_code64(c) || (cs.sel & 3) != c->st.cpl) {
-        if (!stack_pop_at(c, &rsp, osz, &new_rsp) || !stack_pop_at(c, &rsp, osz, &ss_sel))
+        if (frame) {
+            new_rsp = load_le(frame + 3 * osz, osz);
+            ss_sel = load_le(frame + 4 * osz, osz);
+        } else if (!stack_pop_at(c, &rsp, osz, &new_rsp) || !stack_pop_at(c, &rsp, osz, &ss_sel)) {
             return false;
+        }
         if (!return_stack(c, (u16)ss_sel, &cs, &ss))
             return false;
         rsp = new_rsp;

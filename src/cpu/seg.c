@@ -204,8 +204,10 @@ void cs_commit(struct vcpu *c, struct seg cs, unsigned cpl)
     cs.sel = (u16)((cs.sel & ~3u) | cpl);
     c->st.seg[SEG_CS] = cs;
     c->st.cpl = (u8)cpl;
-    c->mmu.r.cpl = (u8)cpl; /* all else that decides translations is as it was */
-    mmu_ring(&c->mmu);
+    if (c->mmu.r.cpl != cpl) { /* all else that decides translations is as it was */
+        c->mmu.r.cpl = (u8)cpl;
+        mmu_ring(&c->mmu);
+    }
     c->attn |= ATTN_MODE;
 }
 

@@ -188,6 +188,8 @@ bool mem_probe_write(struct vcpu *c, unsigned seg, u64 off, unsigned len);
 bool lin_read(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 *v);
 bool lin_write(struct vcpu *c, u64 lin, unsigned width, unsigned acc, u64 v);
 bool lin_probe(struct vcpu *c, u64 lin, unsigned len, unsigned acc);
+/* Host address of bytes in one page that such an access may touch and that nobody watches; NULL: go the way above. */
+u8 *lin_view(const struct vcpu *c, u64 lin, unsigned len, unsigned acc);
 /* segment:offset -> linear with checks only; *lin valid when true */
 bool seg_linear(struct vcpu *c, unsigned seg, u64 off, unsigned len, unsigned acc, u64 *lin);
 /* Bulk string operations: host address of the element at seg:off when it and up to *count - 1 elements after it (before it: down) can be
@@ -206,6 +208,7 @@ bool stack_pop(struct vcpu *c, unsigned width, u64 *v);
 /* Multi-step forms work on a local copy of RSP and commit at the end (rule: an instruction commits after its last fault). */
 bool stack_push_at(struct vcpu *c, u64 *rsp, unsigned width, u64 v);
 bool stack_pop_at(struct vcpu *c, u64 *rsp, unsigned width, u64 *v);
+const u8 *stack_view(const struct vcpu *c, u64 rsp, unsigned len); /* like lin_view(), for reading what is popped; in 64-bit code only */
 void stack_commit(struct vcpu *c, u64 rsp); /* writes RSP/ESP/SP by the stack's address width */
 
 /* ---- control ---- */

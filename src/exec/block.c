@@ -314,7 +314,8 @@ static u32 make_block(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, u
 
     u32 id = e->nblocks++;
     struct block *b = &e->blocks[id];
-    *b = (struct block){ .first = e->nops, .bpn = xl->bpn, .mode = mode, .off = (u16)off, .ninsns = (u16)n, .live = true };
+    *b = (struct block){ .first = e->nops, .bpn = xl->bpn, .mode = mode, .off = (u16)off, .ninsns = (u16)n, .live = true,
+                         .quiet = plan[0].silent };
     unsigned from = off, end = off;
     i64 total = 0;
     for (unsigned i = 0; i < n; i++) {

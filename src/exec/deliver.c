@@ -35,6 +35,7 @@ struct frame {
     struct vcpu *c;
     u64 base, rsp, mask; /* stack segment base, pointer, pointer mask */
     unsigned width, acc;
+    u8 *host; /* of the place of the value pushed last, where the whole frame is plain memory */
 };
 
 static u64 frame_lin(const struct frame *f, u64 rsp)
@@ -44,7 +45,7 @@ static u64 frame_lin(const struct frame *f, u64 rsp)
 }
 
 /* Probes the room for n values, so that nothing is written if any push would fault. */
-static bool frame_probe(const struct frame *f, unsigned n, const struct seg *ss, u32 ext, bool outer, u16 sel)
+static bool frame_probe(struct frame *f, unsigned n, const struct seg *ss, u32 ext, bool outer, u16 sel)
 {
     u64 low = (f->rsp - (u64)n * f->width) & f->mask;
     if (f->width == 8) {
@@ -57,12 +58,19 @@ static bool frame_probe(const struct frame *f, unsigned n, const struct seg *ss,
         if (down ? low <= ss->limit || high > top : high > ss->limit || high > f->mask)
             return cpu_raise_err(f->c, EXC_SS, (outer ? sel & 0xFFFCu : 0) | ext);
     }
-    return lin_probe(f->c, frame_lin(f, low), n * f->width, ACC_W | f->acc);
+    u8 *host = lin_view(f->c, frame_lin(f, low), n * f->width, ACC_W | f->acc);
+    f->host = host ? host + n * f->width : NULL;
+    return host || lin_probe(f->c, frame_lin(f, low), n * f->width, ACC_W | f->acc);
 }
 
 static bool frame_push(struct frame *f, u64 v)
 {
     f->rsp = (f->rsp & ~f->mask) | ((f->rsp - f->width) & f->mask);
+    if (f->host) {
+        f->host -= f->width;
+        store_le(f->host, f->width, v);
+        return true;
+    }
     return lin_write(f->c, frame_lin(f, f->rsp), f->width, ACC_W | f->acc, v);
 }
 
@@ -155,8 +163,13 @@ static bool read_gate(struct vcpu *c, const struct event *ev, struct gate *g)
     u32 err = idt_err(ev);
     if ((u64)ev->vec * size + size - 1 > c->st.idtr.limit)
         return cpu_raise_err(c, EXC_GP, err);
-    if (!lin_read(c, at, 8, ACC_R | ACC_SYS, &lo) || (lm && !lin_read(c, at + 8, 8, ACC_R | ACC_SYS, &hi)))
+    const u8 *host = lm ? lin_view(c, at, 16, ACC_R | ACC_SYS) : NULL;
+    if (host) {
+        lo = load_le(host, 8);
+        hi = load_le(host + 8, 8);
+    } else if (!lin_read(c, at, 8, ACC_R | ACC_SYS, &lo) || (lm && !lin_read(c, at + 8, 8, ACC_R | ACC_SYS, &hi))) {
         return false;
+    }
     unsigned attr = lo >> 40 & 0xFF;
     g->sel = (u16)(lo >> 16);
     g->type = attr & 0x1F;

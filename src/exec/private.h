@@ -52,6 +52,7 @@ struct block {
     u32 hash_next, page_next;
     u32 link_head;      /* branch slots that point here: op index list through exec.link_next */
     bool live;
+    bool quiet;         /* its first instruction does not see whether RF is set */
 };
 
 struct jump_entry {
@@ -110,6 +111,7 @@ u32 exec_mode_key(const struct vcpu *c);
 
 /* What was found out about an instruction of a run before ops are made of it. */
 struct lower_plan {
+    bool silent; /* cannot fault, exit or trap, and nobody can look at RF and the flags in front of it */
     bool record; /* the flags that it writes can be observed */
     bool folded; /* a copy that a later instruction makes in passing, or a jump that was followed: it gets no op */
     bool slack;  /* a copy whose source is old and whose destination is not needed at once */

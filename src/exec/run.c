@@ -436,6 +436,10 @@ static void advance(struct exec *e, struct vcpu *c)
         return;
     }
     const struct block *b = &e->blocks[id];
+    if (single && b->quiet && !c->st.shadow) {
+        c->st.rflags &= ~(u64)FL_RF;
+        single = false;
+    }
     if (single || b->charge >> BUDGET_SHIFT >= c->budget >> BUDGET_SHIFT) {
         step(e, c, &e->slots[b->first].in);
         return;

@@ -643,7 +643,8 @@ static void plan_flags(const struct exec *e, const struct insn *run, unsigned n,
     for (unsigned i = n; i-- > 0;) {
         unsigned cls = e->row_class[run[i].row] >> 8, idx = e->row_class[run[i].row] & 255;
         plan[i].record = live;
-        if (!silent(e, run, n, i))
+        plan[i].silent = silent(e, run, n, i);
+        if (!plan[i].silent)
             live = true;
         else if (full_writer(cls, idx, &run[i]))
             live = reads_flags(cls, idx);
@@ -692,7 +693,7 @@ static void fold_copy(const struct exec *e, const struct insn *run, unsigned n, 
         return;
     for (unsigned j = i + 1; j < n && (i || j == 1); j++) {
         unsigned cls = e->row_class[run[j].row] >> 8, idx = e->row_class[run[j].row] & 255;
-        if (!silent(e, run, n, j))
+        if (!plan[j].silent)
             return;
         if (named(&run[j]) >> d->reg & 1) {
             if (run[j].op[0].kind == OPK_GPR && gpr_of(&run[j].op[0]) == d->reg && takes_copy(cls, idx, &run[j], d->size, plan[j].record)) {

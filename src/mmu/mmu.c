@@ -216,7 +216,7 @@ static bool only_widened(const struct tlb_ref *old, const struct walk_result *w)
            !((before ^ after) & TR_G) && (w->guest_shift > page_shift ? w->guest_shift : 0) == e->guest_shift;
 }
 
-static COLD bool translate_walk(struct mmu *m, u64 lin, unsigned acc, const struct tlb_ref *old, struct mmu_xl *out,
+static bool translate_walk(struct mmu *m, u64 lin, unsigned acc, const struct tlb_ref *old, struct mmu_xl *out,
                                 struct mmu_fault *f)
 {
     struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg, .dirty = log_dirty };

@@ -11,6 +11,7 @@ struct stage {
     const u64 *pdpte;     /* NULL: the four entries are read from memory */
     const struct mmu_regs *r;
     bool nested;          /* this stage translates guest-physical addresses */
+    u64 reserved;         /* in every entry of 8 bytes but a legacy PDPTE: stage_reserved() */
 };
 
 /* A table entry's format at one level. */
@@ -41,6 +42,11 @@ static bool nx_on(const struct stage *s)
     return (s->efer & EFER_BIT_NXE) && (s->cr4 & CR4_BIT_PAE);
 }
 
+static u64 stage_reserved(const struct stage *s)
+{
+    return above_maxphys(s->r->maxphys) | (nx_on(s) ? 0 : E_NX);
+}
+
 static unsigned top_level(const struct stage *s)
 {
     if (s->efer & EFER_BIT_LMA)
@@ -64,7 +70,7 @@ static struct level level_format(const struct stage *s, unsigned n)
         l.reserved_large = BIT(21) | (maxphys < 40 ? (above_maxphys(maxphys) & 0xFF00000000ull) >> 19 : 0);
         return l;
     }
-    l.reserved = above_maxphys(maxphys) | (nx_on(s) ? 0 : E_NX);
+    l.reserved = s->reserved;
     if (!lm) {
         l.reserved |= bits(~0ull, 62, 52) << 52;
         if (n == 3) {
@@ -195,47 +201,44 @@ static enum step update(const struct walk_mem *mem, const struct level *l, u64 p
     return done ? STEP_DONE : STEP_AGAIN;
 }
 
-/* One entry: present, reserved bits, rights, A and D, in this order. *table: its table, then the next one. */
-static enum step one_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n,
-                           u64 *table, struct walk_result *o, struct mmu_fault *f)
+/* Rights are those of all entries together. */
+static inline void narrow_rights(struct walk_result *o, u64 e)
 {
-    struct level l = level_format(s, n);
-    u64 index = addr >> l.shift & (BIT(l.index_bits) - 1), pa = *table + index * l.width, e;
+    o->rights &= (u8)~((e & E_W ? 0 : TR_W) | (e & E_U ? 0 : TR_U));
+}
+
+/* An entry: present, reserved bits, rights, A and D, in this order. pa: its place; *table: its table, then the next one. */
+static enum step take_entry(const struct stage *s, const struct walk_mem *mem, const struct level *l, u64 e, u64 pa, u64 addr, unsigned acc,
+                            unsigned n, u64 *table, struct walk_result *o, struct mmu_fault *f)
+{
     enum step st;
 
-    if (l.pdpt && s->pdpte) {
-        e = s->pdpte[index];
-    } else {
-        o->refs++;
-        if (!mem->read(mem->ctx, pa, l.width, &e, f))
-            return STEP_FAIL;
-    }
     if (!(e & E_P)) {
         fail(s, f, addr, acc, 0);
         return STEP_FAIL;
     }
-    bool large = l.large && (e & E_PS), leaf = large || n == 1;
-    u64 reserved = l.reserved | (large ? l.reserved_large : 0);
+    bool large = l->large && (e & E_PS), leaf = large || n == 1;
+    u64 reserved = l->reserved | (large ? l->reserved_large : 0);
     /* AMD reserves bit 8 (G of a page) in table entries of the upper levels. [APM2 5.3.3] */
-    if (!leaf && n >= 3 && !l.pdpt)
+    if (!leaf && n >= 3 && !l->pdpt)
         reserved |= E_G;
     if (e & reserved) {
         fail(s, f, addr, acc, PFE_P | PFE_RSV);
         return STEP_FAIL;
     }
-    if (l.pdpt) {
+    if (l->pdpt) {
         *table = e & 0x000FFFFFFFFFF000ull;
         return STEP_DOWN;
     }
-    o->rights &= (u8)~((e & E_W ? 0 : TR_W) | (e & E_U ? 0 : TR_U));
-    if (l.width == 8 && (e & E_NX))
+    narrow_rights(o, e);
+    if (l->width == 8 && (e & E_NX))
         o->rights |= TR_NX;
     if (!leaf) {
-        *table = l.width == 4 ? e & 0xFFFFF000 : e & 0x000FFFFFFFFFF000ull;
-        st = acc & WALK_PEEK ? STEP_DONE : update(mem, &l, pa, e, e | E_A, o, f);
+        *table = l->width == 4 ? e & 0xFFFFF000 : e & 0x000FFFFFFFFFF000ull;
+        st = acc & WALK_PEEK ? STEP_DONE : update(mem, l, pa, e, e | E_A, o, f);
         return st == STEP_DONE ? STEP_DOWN : st;
     }
-    finish_page(s, &l, addr, e, large, o);
+    finish_page(s, l, addr, e, large, o);
     if (acc & WALK_PEEK)
         return STEP_DONE;
     u32 deny = stage_deny(s, acc, o->rights, o->pk);
@@ -249,10 +252,45 @@ static enum step one_level(const struct stage *s, const struct walk_mem *mem, u6
     bool log = UNLIKELY(s->nested && s->r->pml) && (ad & ~e & E_D);
     if (log && !mem->dirty(mem->ctx, addr, false, f))
         return STEP_FAIL;
-    st = update(mem, &l, pa, e, ad, o, f);
+    st = update(mem, l, pa, e, ad, o, f);
     if (log && st == STEP_DONE)
         mem->dirty(mem->ctx, addr, true, f);
     return st;
+}
+
+/* One level of the legacy formats. */
+static enum step legacy_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n, u64 *table,
+                              struct walk_result *o, struct mmu_fault *f)
+{
+    struct level l = level_format(s, n);
+    u64 index = addr >> l.shift & (BIT(l.index_bits) - 1), pa = *table + index * l.width, e;
+
+    if (l.pdpt && s->pdpte) {
+        e = s->pdpte[index];
+    } else {
+        o->refs++;
+        if (!mem->read(mem->ctx, pa, l.width, &e, f))
+            return STEP_FAIL;
+    }
+    return take_entry(s, mem, &l, e, pa, addr, acc, n, table, o, f);
+}
+
+/* One level of the long-mode format. Most entries name a table, were used before and restrict nothing that needs a look. */
+static inline enum step long_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n, u64 *table,
+                                   struct walk_result *o, struct mmu_fault *f)
+{
+    u64 pa = *table + (addr >> (12 + 9 * (n - 1)) & 511) * 8, e;
+
+    o->refs++;
+    if (!mem->read(mem->ctx, pa, 8, &e, f))
+        return STEP_FAIL;
+    if (n > 1 && (e & (E_P | E_A | E_PS | E_G | E_NX | s->reserved)) == (E_P | E_A)) {
+        narrow_rights(o, e);
+        *table = e & 0x000FFFFFFFFFF000ull;
+        return STEP_DOWN;
+    }
+    struct level l = level_format(s, n);
+    return take_entry(s, mem, &l, e, pa, addr, acc, n, table, o, f);
 }
 
 static bool walk_stage(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc,
@@ -272,7 +310,7 @@ static bool walk_stage(const struct stage *s, const struct walk_mem *mem, u64 ad
 
         *o = (struct walk_result){ .rights = TR_W | TR_U, .refs = refs };
         for (unsigned n = top; st == STEP_DOWN; n--)
-            st = one_level(s, mem, addr, acc, n, &table, o, f);
+            st = top > 3 ? long_level(s, mem, addr, acc, n, &table, o, f) : legacy_level(s, mem, addr, acc, n, &table, o, f);
         if (st == STEP_DONE)
             return true;
         if (st == STEP_FAIL)
@@ -298,6 +336,8 @@ bool walk_gpa(const struct mmu_regs *r, const struct walk_mem *mem, u64 gpa, uns
     struct stage s = {
         .root = r->ncr3, .cr0 = r->hcr0, .cr4 = r->hcr4, .efer = r->hefer, .pat = r->hpat, .r = r, .nested = true,
     };
+
+    s.reserved = stage_reserved(&s);
 
     if (!(r->hcr0 & CR0_BIT_PG)) { /* VMRUN refuses this; an embedder's odd registers must still be harmless */
         *o = (struct walk_result){ .pa = gpa, .shift = 12, .guest_shift = 12, .rights = TR_W | TR_U | TR_D,
@@ -386,6 +426,7 @@ bool walk(const struct mmu_regs *r, const u64 *pdpte, const struct walk_mem *mem
         .pdpte = r->nested ? NULL : pdpte,
     };
 
+    guest.reserved = stage_reserved(&guest);
     *o = (struct walk_result){ 0 };
     if (r->nested)
         return walk_nested(r, &guest, mem, lin, acc, o, f);
