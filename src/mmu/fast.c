@@ -24,6 +24,8 @@ struct fast_pool *fast_create(void)
         return NULL;
     }
     p->table = t;
+    for (unsigned i = 0; i < FAST_TABLES; i++)
+        p->asid[i] = FAST_UNUSED;
     return p;
 }
 
@@ -71,6 +73,7 @@ COLD static struct fast_table *search(struct fast_pool *p, const struct fast_key
     clear(old);
     old->key = *k;
     old->gen = new_gen(p);
+    p->asid[old - p->table] = k->w[0] & FAST_KEY_ASID;
     return old;
 }
 
@@ -102,19 +105,15 @@ void fast_fill(struct fast_pool *p, u64 lin, u8 *host, u32 bpn, bool writable)
     x->pad = SLOT_LISTED;
 }
 
-static inline bool of_asid(const struct fast_table *t, u32 asid)
-{
-    return (t->key.w[0] & FAST_KEY_VALID) && (t->key.w[0] & FAST_KEY_ASID) == asid;
-}
-
 void fast_clear_page(struct fast_pool *p, u32 asid, u64 lin)
 {
     u64 page = lin & ~(u64)PAGE_MASK;
 
     for (unsigned i = 0; i < FAST_TABLES; i++) {
-        struct fast_table *t = &p->table[i];
-        struct xlat *x = &t->e[lin >> PAGE_SHIFT & (FAST_SIZE - 1)];
-        if (of_asid(t, asid) && x->rtag == page)
+        if (p->asid[i] != asid)
+            continue;
+        struct xlat *x = &p->table[i].e[lin >> PAGE_SHIFT & (FAST_SIZE - 1)];
+        if (x->rtag == page)
             x->rtag = x->wtag = FAST_EMPTY;
     }
 }
@@ -122,7 +121,7 @@ void fast_clear_page(struct fast_pool *p, u32 asid, u64 lin)
 void fast_new_gen(struct fast_pool *p, u32 asid)
 {
     for (unsigned i = 0; i < FAST_TABLES; i++) {
-        if (of_asid(&p->table[i], asid))
+        if (p->asid[i] == asid)
             p->table[i].gen = new_gen(p);
     }
 }
@@ -136,13 +135,14 @@ static void retire(struct fast_pool *p, struct fast_table *t)
     } else {
         t->key.w[0] = 0;
         t->stamp = 0;
+        p->asid[t - p->table] = FAST_UNUSED;
     }
 }
 
 void fast_retire_asid(struct fast_pool *p, u32 asid)
 {
     for (unsigned i = 0; i < FAST_TABLES; i++) {
-        if (of_asid(&p->table[i], asid))
+        if (p->asid[i] == asid)
             retire(p, &p->table[i]);
     }
 }
@@ -150,7 +150,7 @@ void fast_retire_asid(struct fast_pool *p, u32 asid)
 void fast_retire_all(struct fast_pool *p)
 {
     for (unsigned i = 0; i < FAST_TABLES; i++) {
-        if (p->table[i].key.w[0] & FAST_KEY_VALID)
+        if (p->asid[i] != FAST_UNUSED)
             retire(p, &p->table[i]);
     }
 }
@@ -159,7 +159,7 @@ void fast_purge_writable(struct fast_pool *p, u32 bpn)
 {
     for (unsigned i = 0; i < FAST_TABLES; i++) {
         struct fast_table *t = &p->table[i];
-        if (!(t->key.w[0] & FAST_KEY_VALID))
+        if (p->asid[i] == FAST_UNUSED)
             continue;
         for (unsigned n = 0; n < t->n_live; n++) {
             struct xlat *x = &t->e[t->live[n]];

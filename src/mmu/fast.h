@@ -7,6 +7,7 @@
 #include "mmu/mmu.h"
 
 #define FAST_TABLES 16
+#define FAST_UNUSED 0xFFFFFFFFu
 #define FAST_KEY_ASID 0xFFFFull        /* bits of word 0 */
 #define FAST_KEY_VALID (1ull << 63)
 
@@ -27,6 +28,7 @@ struct fast_pool {
     struct fast_table *table; /* FAST_TABLES */
     struct fast_table *cur, *prev;
     u64 stamp, last_gen;
+    u32 asid[FAST_TABLES]; /* of each table, beside one another: the tables are large; FAST_UNUSED: it has no name */
     u8 hint[FAST_TABLES]; /* by the low bits of ASIDs: the table last searched for, so that hypervisors may have many guests */
 };
 

@@ -35,6 +35,7 @@ struct tlb {
     struct asid_times *asids;
     u32 *pcids;       /* times, by hash of ASID and PCID */
     u32 fragment[FRAG_SLOTS]; /* bit 0: in use since the last flush */
+    bool fragmented;          /* any of them ever was */
     u8 *next;         /* round robin, by set */
 };
 
@@ -275,6 +276,7 @@ struct tlb_entry *tlb_insert(struct tlb *t, u64 lin, const struct walk_result *r
     if (r->guest_shift > size_shift[size]) {
         u32 *f = fragment_slot(t, t->asid, lin, r->guest_shift);
         *f |= 1;
+        t->fragmented = true;
         e->guest_shift = r->guest_shift;
         e->fragment = *f;
     }
@@ -314,7 +316,7 @@ struct tlb_dropped tlb_flush_page(struct tlb *t, u32 asid, int pcid, bool global
         if (t->sizes >> size & 1)
             drop_matching(t, asid, pcid, globals, lin, size, &d);
     }
-    for (unsigned i = 0; i < ARRAY_LEN(guest_sizes); i++) {
+    for (unsigned i = 0; t->fragmented && i < ARRAY_LEN(guest_sizes); i++) {
         u32 *f = fragment_slot(t, asid, lin, guest_sizes[i]);
         if (*f & 1) {
             *f = (*f | 1) + 1; /* next even value: unused, and unlike every entry's */
