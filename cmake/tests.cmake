@@ -40,6 +40,7 @@ foreach(kind unit api)
 endforeach()
 
 set_tests_properties(api.random_vmcb unit.exec_random PROPERTIES TIMEOUT 900) # about a minute with sanitizers on an idle processor
+set_tests_properties(unit.exec_random PROPERTIES ENVIRONMENT "SVMEMU_RANDOM_HASH=${PROJECT_BINARY_DIR}/random.txt")
 # Ten million random VMRUNs, from another seed than the million of api.random_vmcb.
 add_test(NAME soak.random_vmcb COMMAND test_api_random_vmcb WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(soak.random_vmcb PROPERTIES LABELS "soak;svm" TIMEOUT 3600

@@ -24,4 +24,5 @@ chmod +x build/aarch64/emulated
 guests=build/release/guests
 tests/guest/same.sh build/aarch64/emulated $guests $guests/init build/release/linux build/aarch64/hashes.txt
 cmp build/release/hashes.txt build/aarch64/hashes.txt
+cmp build/release/random.txt build/aarch64/random.txt
 echo "aarch64 and x86-64 hosts give the same hashes"

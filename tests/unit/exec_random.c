@@ -526,10 +526,23 @@ static void first_difference(enum kind k, const struct start *s, unsigned e)
     }
 }
 
+/* One number of all streams' ends, for scripts/test.sh, which compares it between compilers, dispatchers and sets of handlers. */
+static void write_hash(u64 hash)
+{
+    const char *name = getenv("SVMEMU_RANDOM_HASH");
+    print_message("hash over the streams' ends: %016llx\n", (unsigned long long)hash);
+    if (!name)
+        return;
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    fprintf(f, "%016llx\n", (unsigned long long)hash);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void test_streams(void **state)
 {
     const char *n = getenv("SVMEMU_RANDOM_INSNS");
-    u64 want = n ? strtoull(n, NULL, 0) : 1000000, done = 0, cases = 0, ends[16] = { 0 }, kinds[KINDS] = { 0 };
+    u64 want = n ? strtoull(n, NULL, 0) : 1000000, done = 0, cases = 0, ends[16] = { 0 }, kinds[KINDS] = { 0 }, hash = 0;
     (void)state;
     while (done < want) {
         enum kind k = (enum kind)pick(KINDS);
@@ -552,8 +565,10 @@ static void test_streams(void **state)
         done += ran[0].insns + (ran[0].insns == 0);
         kinds[k] += ran[0].insns;
         ends[ran[0].stop.reason & 15]++;
+        hash = (hash ^ ran[0].hash) * 0x100000001B3;
         cases++;
     }
+    write_hash(hash);
     print_message("%llu instructions attempted in %llu streams on each of %d engines\n", (unsigned long long)done, (unsigned long long)cases, ENGINES);
     for (unsigned r = 0; r < 16; r++)
         if (ends[r])
