@@ -54,32 +54,11 @@ static unsigned top_level(const struct stage *s)
     return s->cr4 & CR4_BIT_PAE ? 3 : 2;
 }
 
-/* [APM2 5.2] 32-bit, [APM2 5.2.3] legacy PAE, [APM2 5.3] long mode. */
-static struct level level_format(const struct stage *s, unsigned n)
+/* Levels 1 and 2 of legacy PAE are those of long mode but for the bits above the address. [APM2 5.2.3] [APM2 5.3] */
+static inline struct level long_format(const struct stage *s, unsigned n)
 {
-    struct level l = { .width = 8, .index_bits = 9, .shift = (u8)(12 + 9 * (n - 1)) };
-    unsigned maxphys = s->r->maxphys;
-    bool lm = s->efer & EFER_BIT_LMA;
+    struct level l = { .width = 8, .index_bits = 9, .shift = (u8)(12 + 9 * (n - 1)), .reserved = s->reserved };
 
-    if (!lm && !(s->cr4 & CR4_BIT_PAE)) {
-        l.width = 4;
-        l.index_bits = 10;
-        l.shift = n == 2 ? 22 : 12;
-        l.large = n == 2 && (s->cr4 & CR4_BIT_PSE);
-        /* PSE-36: bits 20:13 are address bits 39:32, those that the processor lacks and bit 21 are reserved. */
-        l.reserved_large = BIT(21) | (maxphys < 40 ? (above_maxphys(maxphys) & 0xFF00000000ull) >> 19 : 0);
-        return l;
-    }
-    l.reserved = s->reserved;
-    if (!lm) {
-        l.reserved |= bits(~0ull, 62, 52) << 52;
-        if (n == 3) {
-            l.pdpt = true;
-            l.index_bits = 2;
-            l.reserved = walk_pdpte_reserved(maxphys);
-            return l;
-        }
-    }
     if (n == 2) {
         l.large = true;
         l.reserved_large = 0x1FE000;
@@ -91,6 +70,32 @@ static struct level level_format(const struct stage *s, unsigned n)
     } else if (n > 3) {
         l.reserved |= E_PS;
     }
+    return l;
+}
+
+/* 32-bit and legacy PAE. [APM2 5.2] [APM2 5.2.3] */
+static struct level legacy_format(const struct stage *s, unsigned n)
+{
+    struct level l = { .width = 8, .index_bits = 9, .shift = (u8)(12 + 9 * (n - 1)) };
+    unsigned maxphys = s->r->maxphys;
+
+    if (!(s->cr4 & CR4_BIT_PAE)) {
+        l.width = 4;
+        l.index_bits = 10;
+        l.shift = n == 2 ? 22 : 12;
+        l.large = n == 2 && (s->cr4 & CR4_BIT_PSE);
+        /* PSE-36: bits 20:13 are address bits 39:32, those that the processor lacks and bit 21 are reserved. */
+        l.reserved_large = BIT(21) | (maxphys < 40 ? (above_maxphys(maxphys) & 0xFF00000000ull) >> 19 : 0);
+        return l;
+    }
+    if (n == 3) {
+        l.pdpt = true;
+        l.index_bits = 2;
+        l.reserved = walk_pdpte_reserved(maxphys);
+        return l;
+    }
+    l = long_format(s, n);
+    l.reserved |= bits(~0ull, 62, 52) << 52;
     return l;
 }
 
@@ -208,7 +213,7 @@ static inline void narrow_rights(struct walk_result *o, u64 e)
 }
 
 /* An entry: present, reserved bits, rights, A and D, in this order. pa: its place; *table: its table, then the next one. */
-static enum step take_entry(const struct stage *s, const struct walk_mem *mem, const struct level *l, u64 e, u64 pa, u64 addr, unsigned acc,
+static inline __attribute__((always_inline)) enum step take_entry(const struct stage *s, const struct walk_mem *mem, const struct level *l, u64 e, u64 pa, u64 addr, unsigned acc,
                             unsigned n, u64 *table, struct walk_result *o, struct mmu_fault *f)
 {
     enum step st;
@@ -262,7 +267,7 @@ static enum step take_entry(const struct stage *s, const struct walk_mem *mem, c
 static enum step legacy_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n, u64 *table,
                               struct walk_result *o, struct mmu_fault *f)
 {
-    struct level l = level_format(s, n);
+    struct level l = legacy_format(s, n);
     u64 index = addr >> l.shift & (BIT(l.index_bits) - 1), pa = *table + index * l.width, e;
 
     if (l.pdpt && s->pdpte) {
@@ -289,7 +294,7 @@ static inline enum step long_level(const struct stage *s, const struct walk_mem 
         *table = e & 0x000FFFFFFFFFF000ull;
         return STEP_DOWN;
     }
-    struct level l = level_format(s, n);
+    struct level l = long_format(s, n);
     return take_entry(s, mem, &l, e, pa, addr, acc, n, table, o, f);
 }
 
