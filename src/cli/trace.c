@@ -52,8 +52,7 @@ static void print_code(struct tracer *t, unsigned vcpu)
     unsigned bits = (r[t->efer] & 0x400) && (attr & 0x200) ? 64 : attr & 0x400 ? 32 : 16;
     size_t n = sizeof(code);
     struct disasm_text text;
-    if (bits != 64)
-        lin = (uint32_t)lin;
+    lin = bits == 64 ? rip : (uint32_t)lin;
     while (n && svmemu_virt_read(t->m, vcpu, lin, code, n) != SVMEMU_OK)
         n--;
     printf("%u %016" PRIx64 "  ", vcpu, rip);

@@ -45,6 +45,12 @@ static unsigned code_bits(struct svmemu *m, unsigned vcpu)
     return attr & 0x400 ? 32 : 16;
 }
 
+/* 64-bit code ignores the base of CS. */
+static uint64_t code_address(struct svmemu *m, unsigned vcpu, uint64_t rip)
+{
+    return code_bits(m, vcpu) == 64 ? rip : (uint32_t)(reg(m, vcpu, "cs.base") + rip);
+}
+
 static void print_registers(struct svmemu *m, unsigned vcpu, FILE *f)
 {
     static const char *const names[] = { "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
@@ -160,7 +166,7 @@ static void print_others(struct svmemu *m, unsigned but, FILE *f)
             continue;
         activity = reg(m, i, "activity");
         fprintf(f, "  vCPU %u at %04" PRIx64 ":%016" PRIx64 "%s, %s\n", i, reg(m, i, "cs.sel"), rip,
-                symbol_text(m, reg(m, i, "cs.base") + rip, symbol),
+                symbol_text(m, code_address(m, i, rip), symbol),
                 activity < sizeof(activities) / sizeof(activities[0]) ? activities[activity] : "stands");
         print_exits(m, i, f);
     }
@@ -173,9 +179,9 @@ void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct op
     if (strcmp(s->text, o->said) != 0)
         fprintf(f, "svmemu: %s: %s\n", svmemu_stop_name(s->reason), s->text);
     fprintf(f, "svmemu: vCPU %u at %04" PRIx64 ":%016" PRIx64 "%s, %u-bit code, after %" PRIu64 " instructions, %" PRIu64 " cycles\n", vcpu,
-            reg(m, vcpu, "cs.sel"), s->rip, symbol_text(m, reg(m, vcpu, "cs.base") + s->rip, symbol), code_bits(m, vcpu), s->insns,
+            reg(m, vcpu, "cs.sel"), s->rip, symbol_text(m, code_address(m, vcpu, s->rip), symbol), code_bits(m, vcpu), s->insns,
             s->cycles);
-    print_code(m, vcpu, reg(m, vcpu, "cs.base") + s->rip, f);
+    print_code(m, vcpu, code_address(m, vcpu, s->rip), f);
     print_registers(m, vcpu, f);
     print_back_trace(m, vcpu, o, f);
     print_exits(m, vcpu, f);

@@ -405,6 +405,13 @@ u64 op_ea(const struct vcpu *c, const struct insn *in)
     return zext(a, in->asz);
 }
 
+u64 op_bit_ea(const struct vcpu *c, const struct insn *in, u64 off)
+{
+    unsigned w = in->op[0].size, lg = w == 8 ? 6 : w == 4 ? 5 : 4;
+    u64 units = (u64)((i64)sext(off, w) >> lg);
+    return zext(op_ea(c, in) + units * w, in->asz);
+}
+
 bool op_read(struct vcpu *c, const struct insn *in, unsigned i, u64 *v)
 {
     const struct operand *o = &in->op[i];

@@ -127,6 +127,11 @@ static inline bool cpu_vm86(const struct vcpu *c) { return c->st.rflags & FL_VM;
 static inline bool cpu_protected(const struct vcpu *c) { return cpu_pe(c) && !cpu_vm86(c); } /* neither real nor V86 */
 static inline bool cpu_long(const struct vcpu *c) { return c->st.efer & EFER_LMA; }
 static inline bool cpu_code64(const struct vcpu *c) { return cpu_long(c) && (c->st.seg[SEG_CS].attr & ATTR_L); }
+/* Linear address of code at RIP; 64-bit code ignores the base of CS [APM2 4.5.3]. */
+static inline u64 cpu_code_lin(const struct vcpu *c, u64 rip)
+{
+    return cpu_code64(c) ? rip : (u32)(c->st.seg[SEG_CS].base + rip);
+}
 static inline enum dec_mode cpu_mode(const struct vcpu *c)
 {
     return cpu_code64(c) ? MODE_64 : (c->st.seg[SEG_CS].attr & ATTR_DB) ? MODE_32 : MODE_16;
@@ -198,6 +203,8 @@ u8 *mem_span(struct vcpu *c, unsigned seg, u64 off, unsigned width, bool down, u
 
 /* ---- operands of the running instruction ---- */
 u64 op_ea(const struct vcpu *c, const struct insn *in);             /* effective offset of the memory operand, cut to the address size */
+/* The element of a bit string in memory that a register's offset names: it reaches beyond the operand, both ways [APM3 BT]. */
+u64 op_bit_ea(const struct vcpu *c, const struct insn *in, u64 off);
 bool op_read(struct vcpu *c, const struct insn *in, unsigned i, u64 *v);   /* zero-extended to the operand's size */
 bool op_write(struct vcpu *c, const struct insn *in, unsigned i, u64 v);   /* 32-bit GPR writes zero the upper half */
 bool op_rmw(struct vcpu *c, const struct insn *in, unsigned i, u64 *v);    /* op_read, but faults as a write */

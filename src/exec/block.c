@@ -361,7 +361,7 @@ u32 block_find_or_make(struct exec *e, struct vcpu *c, const struct mmu_xl *xl, 
 {
     if (!xl->host || e->cfg.blocks_off || xl->bpn >= PAGE_HEADS)
         return BLOCK_NONE;
-    unsigned off = (rip + c->st.seg[SEG_CS].base) & PAGE_MASK;
+    unsigned off = cpu_code_lin(c, rip) & PAGE_MASK;
     u32 mode = c->exec->mode;
     u32 id = e->hash[hash_of(xl->bpn, off, mode)];
     while (id && !(e->blocks[id].bpn == xl->bpn && e->blocks[id].off == off && e->blocks[id].mode == mode))

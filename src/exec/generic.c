@@ -55,7 +55,7 @@ static COLD bool stop_unimplemented(struct vcpu *c, const struct insn *in)
     unsigned n = 0;
     u64 b = 0;
     for (unsigned i = 0; i < in->len; i++) {
-        if (!lin_read(c, c->st.seg[SEG_CS].base + c->st.rip + i, 1, ACC_R, &b))
+        if (!lin_read(c, cpu_code_lin(c, c->st.rip + i), 1, ACC_R, &b))
             return false;
         hex[n++] = digits[b >> 4 & 15];
         hex[n++] = digits[b & 15];

@@ -132,12 +132,7 @@ op_fn op_link_slow;
 const struct op *chain_to(struct vcpu *c, u64 rip);
 struct exec *exec_of(const struct vcpu *c);
 
-/* Linear address of an instruction, and RIP cut to what the code segment counts in: 16-bit code below 64 KiB wraps there. */
-static inline u64 code_lin(const struct vcpu *c, u64 rip)
-{
-    u64 lin = c->st.seg[SEG_CS].base + rip;
-    return cpu_code64(c) ? lin : (u32)lin;
-}
+/* RIP cut to what the code segment counts in: 16-bit code below 64 KiB wraps there. */
 static inline u64 rip_after(const struct vcpu *c, u64 rip, unsigned len)
 {
     u64 next = rip + len;

@@ -229,7 +229,7 @@ static bool decide(struct vcpu *c)
 
 static enum dec_status fetch_decode(struct vcpu *c, struct insn *in, struct mmu_fault *f, bool *faulted)
 {
-    u64 lin = code_lin(c, c->st.rip);
+    u64 lin = cpu_code_lin(c, c->st.rip);
     unsigned have = 0, room;
     struct mmu_xl xl;
     *faulted = false;
@@ -255,7 +255,7 @@ static enum dec_status fetch_decode(struct vcpu *c, struct insn *in, struct mmu_
 /* Instruction breakpoints [APM2 13.1.1.5]; a match is a fault before the instruction. */
 static bool insn_breakpoint(struct vcpu *c)
 {
-    u64 hit = 0, lin = c->st.seg[SEG_CS].base + c->st.rip;
+    u64 hit = 0, lin = cpu_code_lin(c, c->st.rip);
     if (!(c->st.dr7 & 0xFF) || (c->st.rflags & FL_RF) || !c->st.gif || c->st.shadow_ss)
         return false;
     for (unsigned i = 0; i < 4; i++)
@@ -284,16 +284,19 @@ static COLD bool bus_lock(struct vcpu *c, const struct insn *in)
     for (unsigned i = 0; i < in->nops; i++)
         if (in->op[i].kind == OPK_MEM)
             o = &in->op[i];
-    bool xchg = in->opcode == 0x86 || in->opcode == 0x87;
-    if (!o || !((in->pfx & PFX_LOCK) || (xchg && !strcmp(isa_rows[in->row].name, "xchg"))))
+    const char *name = isa_rows[in->row].name;
+    if (!o || !((in->pfx & PFX_LOCK) || !strcmp(name, "xchg")))
         return false;
     unsigned size = o->size ? o->size : 8;
-    if (!seg_linear(c, in->seg, op_ea(c, in), size, ACC_W, &lin) || !lin_probe(c, lin, size, ACC_W) ||
+    bool bit_string = name[0] == 'b' && name[1] == 't' && in->op[1].kind == OPK_GPR; /* BTS, BTR, BTC */
+    u64 ea = bit_string ? op_bit_ea(c, in, gpr_get(c, in->op[1].reg, in->op[1].size)) : op_ea(c, in);
+    if (!seg_linear(c, in->seg, ea, size, ACC_W, &lin) || (size == 16 && (lin & 15)) || !lin_probe(c, lin, size, ACC_W) ||
         !mmu_translate(&c->mmu, (struct gva){ lin }, ACC_W, &xl, &f)) {
         c->ev.kind = EV_NONE;
         return false;
     }
-    return (lin & 63) + size > 64 || xl.memtype != MEMTYPE_WB;
+    u8 type = xl.host ? memtype_mtrr(xl.memtype, cpu_mtrr_type(c, xl.spa.v)) : xl.memtype;
+    return (lin & 63) + size > 64 || type != MEMTYPE_WB;
 }
 
 /* Runs one instruction by itself, decoded if known: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
@@ -425,7 +428,7 @@ static void advance(struct exec *e, struct vcpu *c)
         }
     }
     if (!alone) {
-        u64 lin = code_lin(c, c->st.rip);
+        u64 lin = cpu_code_lin(c, c->st.rip);
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
             fetch_translate(c, lin, &xl))
             id = block_find_or_make(e, c, &xl, c->st.rip);

@@ -2,14 +2,6 @@
 /* Bit tests, scans and counts; double shifts. */
 #include "isa/isa.h"
 
-/* The bit string a register offset addresses in memory reaches beyond the operand, both ways [APM3 BT]. */
-static u64 bit_ea(const struct vcpu *c, const struct insn *in, u64 off)
-{
-    unsigned w = in->op[0].size, lg = w == 8 ? 6 : w == 4 ? 5 : 4;
-    u64 units = (u64)((i64)sext(off, w) >> lg);
-    return zext(op_ea(c, in) + units * w, in->asz);
-}
-
 enum bit_op { BIT_TEST, BIT_SET, BIT_RESET, BIT_COMPLEMENT };
 
 static inline u64 bit_apply(enum bit_op op, u64 v, u64 mask)
@@ -27,7 +19,7 @@ static bool bit_reg(struct vcpu *c, const struct insn *in, enum bit_op op)
         if (op != BIT_TEST)
             gpr_set(c, in->op[0].reg, w, bit_apply(op, v, mask));
     } else {
-        u64 ea = bit_ea(c, in, off);
+        u64 ea = op_bit_ea(c, in, off);
         if (op == BIT_TEST ? !mem_read(c, in->seg, ea, w, &v) : !mem_rmw_begin(c, in->seg, ea, w, &v))
             return false;
         if (op != BIT_TEST && !mem_write(c, in->seg, ea, w, bit_apply(op, v, mask)))

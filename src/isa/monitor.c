@@ -42,7 +42,7 @@ static bool mwait(struct vcpu *c, u32 allowed)
     if (armed && cpu_icpt(c, ICPT_MWAIT_CONDITIONAL))
         return cpu_exit(c, VMEXIT_MWAIT_CONDITIONAL, 0, 0);
     if (cpu_icpt(c, ICPT_MWAIT))
-        return cpu_exit(c, VMEXIT_MWAIT, armed, 0);
+        return cpu_exit(c, VMEXIT_MWAIT, 0, 0);
     if (!armed) /* or written meanwhile: a NOP */
         return true;
     if (!watch_line(c)) {

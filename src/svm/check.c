@@ -57,6 +57,12 @@ static inline unsigned avic_max_index(const struct svm_check_in *in, bool x2avic
     return !x2avic ? 255 : has(in, FEAT_X2AVICEXT) ? 0xFFF : 511;
 }
 
+/* Tables without an NX bit cannot mark shadow stacks: then the bit is ignored. [APM2 15.25.14] */
+static inline bool shadow_stack_host(const struct svm_check_in *in)
+{
+    return (in->hefer & EFER_NXE) && ((in->hefer & EFER_LMA) || (in->hcr4 & CR4_PAE));
+}
+
 /* Does EVENTINJ hold what an SEV-ES guest can not be given: INT n, #BP or #OF? */
 static inline bool inj_soft(u64 inj)
 {

@@ -7,15 +7,10 @@ static COLD unsigned fetch_bytes(struct vcpu *c, u8 *out)
     unsigned n = 0;
     bool code64 = cpu_code64(c);
     for (; n < INSN_MAX_LEN; n++) {
-        u64 off = c->st.rip + n, lin = c->st.seg[SEG_CS].base + off;
+        u64 off = c->st.rip + n, lin = cpu_code_lin(c, off);
         struct spa spa;
-        if (!code64) {
-            lin = (u32)lin;
-            if (off > c->st.seg[SEG_CS].limit)
-                break;
-        } else if (!cpu_canonical(c, lin)) {
+        if (code64 ? !cpu_canonical(c, lin) : off > c->st.seg[SEG_CS].limit)
             break;
-        }
         if (!mmu_peek(&c->mmu, (struct gva){lin}, &spa))
             break;
         phys_read(&c->view, spa, out + n, 1);

@@ -90,10 +90,10 @@ static void load_guest(struct vcpu *c, const union vmcb *v)
         rflags &= ~(u64)FL_VM; /* virtual-8086 mode does not exist in long mode; the manual names no failure */
     /* CPL is the VMCB's byte, forced where the mode defines it. [APM2 15.5.1] */
     st->cpl = !(st->cr0 & CR0_PE) ? 0 : rflags & FL_VM ? 3 : v->cpl & 3;
-    /* P and S of CS are not looked at: a code segment is present. */
+    /* P and S of CS are not looked at: a code segment is present. Its DPL is the CPL. */
     st->seg[SEG_CS].attr |= ATTR_P | ATTR_S;
     if ((st->cr0 & CR0_PE) && !(rflags & FL_VM))
-        st->seg[SEG_CS].attr |= 8;
+        st->seg[SEG_CS].attr = (u16)((st->seg[SEG_CS].attr & ~ATTR_DPL) | 8 | st->cpl << 5);
     if (c->np)
         st->pat = v->g_pat;
     if (c->svm->has.spec_ctrl)

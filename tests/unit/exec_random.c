@@ -397,9 +397,7 @@ static unsigned row_at_rip(struct svmemu *m)
     struct insn in;
     for (; n < sizeof b; n++) {
         struct spa spa;
-        u64 lin = c->st.seg[SEG_CS].base + c->st.rip + n;
-        if (!cpu_code64(c))
-            lin = (u32)lin;
+        u64 lin = cpu_code_lin(c, c->st.rip + n);
         if (!mmu_peek(&c->mmu, (struct gva){ lin }, &spa) || spa.v >= RAM || stale(c, lin, spa.v))
             break;
         phys_read(&m->view, spa, b + n, 1);

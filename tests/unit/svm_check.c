@@ -31,7 +31,7 @@ static int setup(void **state)
                                .st = &host,
                                .hcr0 = CR0_PG | CR0_PE,
                                .hcr4 = CR4_PAE,
-                               .hefer = EFER_LMA | EFER_LME,
+                               .hefer = EFER_LMA | EFER_LME | EFER_NXE,
                                .efer_legal = EFER_SVME | EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE,
                                .cr4_legal = 0x7FF | CR4_CET,
                                .maxphys = 48};
@@ -234,6 +234,11 @@ static void checks_by_environment(void **state)
     in.hcr0 = CR0_PE;
     assert_int_equal(svm_check(&v, &in), 1ull << row_of("np_host_paging"));
     in.hcr0 |= CR0_PG;
+    v.np_ctl = NP_CTL_SSS;
+    assert_int_equal(svm_check(&v, &in), 1ull << row_of("sss_np"));
+    in.hefer &= ~EFER_NXE; /* tables without NX have no shadow stack pages */
+    assert_int_equal(svm_check(&v, &in), 0);
+    v.np_ctl = 1;
     in.hefer = 0; /* 32-bit host: only the low half of nCR3 is used */
     v.n_cr3 = ~0ull;
     assert_int_equal(svm_check(&v, &in), 0);

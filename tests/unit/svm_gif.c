@@ -311,7 +311,7 @@ static void run_line(char *line, unsigned number, const char *profile, bool vgif
 
 static void every_cell(void **state)
 {
-    static const char *const profiles[] = {"k8", "zen3", "max"};
+    static const char *const profiles[] = {"k8", "barcelona", "zen1", "zen3", "max"};
     (void)state;
     for (unsigned p = 0; p < ARRAY_LEN(profiles); p++) {
         bool vgif = has(profiles[p], FEAT_VGIF), vnmi = has(profiles[p], FEAT_VNMI);

@@ -137,6 +137,7 @@ static inline void lab_mode(struct lab *l, const char *mode)
 {
     union vmcb *v = &l->in;
     bool lm = !strcmp(mode, "64"), real = !strcmp(mode, "real"), v86 = !strcmp(mode, "v86");
+    l->c->st.mtrr_def_type = 0x806; /* all memory is write-back, as firmware leaves it */
     assert_true(lm || real || v86 || !strcmp(mode, "32"));
     l->mode = mode;
     lab_tables(l, lm);
@@ -226,6 +227,8 @@ static inline bool lab_special(struct lab *l, const char *name, u64 v)
         c->st.hwcr = v;
     } else if (!strcmp(name, "xcr0")) {
         c->st.fpu.xcr0 = v;
+    } else if (!strcmp(name, "mtrr_def")) {
+        c->st.mtrr_def_type = v;
     } else if (!strcmp(name, "monitor")) {
         c->st.monitor_addr = v;
     } else if (!strcmp(name, "ldtr")) {

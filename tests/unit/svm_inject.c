@@ -4,7 +4,7 @@
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_guest.h"
 
-static const char *const profiles[] = {"k8", "barcelona", "zen3", "max"};
+static const char *const profiles[] = {"k8", "barcelona", "zen1", "zen3", "max"};
 static unsigned failures;
 static const char *what;
 

@@ -6,7 +6,7 @@
 #include "svm_guest.h"
 #include "table.h"
 
-static const char *const profiles[] = {"k8", "barcelona", "zen3", "max"};
+static const char *const profiles[] = {"k8", "barcelona", "zen1", "zen3", "max"};
 enum { MAX_ROWS = 256, MAX_CELLS = 1024, CELL_COLUMNS = 10 };
 
 /* A line of intercepts.csv. */

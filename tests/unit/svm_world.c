@@ -14,7 +14,7 @@ static void round_trip(void **state)
     assert_int_equal(c->next_rip, 0x1234);
     assert_int_equal(c->st.cpl, 3);
     assert_int_equal(cpu_rflags(c), 2 | FL_CF | FL_IF);
-    assert_int_equal(c->st.seg[SEG_CS].attr, ATTR_DB | ATTR_P | ATTR_S | 0xB);
+    assert_int_equal(c->st.seg[SEG_CS].attr, ATTR_DB | ATTR_P | ATTR_S | ATTR_DPL | 0xB); /* the CPL's */
     assert_int_equal(c->st.seg[SEG_DS].base, 0xFFFF800000000000ull);
     assert_int_equal(c->st.gdtr.limit, 0xFFFF);
     assert_int_equal(c->st.cr0, CR0_PE | CR0_ET);
