@@ -24,6 +24,16 @@ u32 lapic_timer_count(const struct lapic *l)
     return gone >= l->s.initial ? 0 : (u32)(l->s.initial - gone);
 }
 
+/* When the guest's TSC, which may lie behind the clock's, reaches the deadline. */
+static u64 deadline_time(const struct lapic *l)
+{
+    u64 clock = clock_ticks_to(l->clock, l->clock->now, l->clock->tsc_hz), guest = clock + l->s.tsc_offset;
+    if (l->s.deadline <= guest)
+        return l->clock->now;
+    u64 left = l->s.deadline - guest;
+    return left > ~0ull - clock ? ~0ull : clock_ticks_from(l->clock, clock + left, l->clock->tsc_hz);
+}
+
 /* Arms the clock event for the next expiry that can be seen; expiries while masked are lost. */
 void lapic_timer_arm(struct lapic *l)
 {
@@ -31,8 +41,7 @@ void lapic_timer_arm(struct lapic *l)
     clock_disarm(l->clock, &l->timer);
     if (TIMER_MODE(lvt) == TIMER_DEADLINE) {
         if (l->s.deadline)
-            clock_arm(l->clock, &l->timer, l->s.deadline <= l->s.tsc_offset ? l->clock->now
-                      : clock_ticks_from(l->clock, l->s.deadline - l->s.tsc_offset, l->clock->tsc_hz));
+            clock_arm(l->clock, &l->timer, deadline_time(l));
         return;
     }
     if (!l->s.initial)

@@ -137,7 +137,7 @@ static void put_zero(struct out *o, unsigned n)
 }
 
 enum { /* FADT flags; without PWR_BUTTON and SLP_BUTTON both buttons are fixed hardware */
-    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_TMR_32 = 1 << 8, FADT_RESET_REG = 1 << 10,
+    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_FIX_RTC = 1 << 6, /* no RTC_STS */ FADT_TMR_32 = 1 << 8, FADT_RESET_REG = 1 << 10,
 };
 enum { BOOT_LEGACY_DEVICES = 1 << 0, BOOT_8042 = 1 << 1, BOOT_NO_VGA = 1 << 2 };
 
@@ -171,7 +171,7 @@ static u64 build_fadt(struct out *o, u64 facs, u64 dsdt, u64 pm)
     put(o, 1, 0x32);          /* century in CMOS */
     put(o, 2, BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA);
     put(o, 1, 0);
-    put(o, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_TMR_32 | FADT_RESET_REG);
+    put(o, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_FIX_RTC | FADT_TMR_32 | FADT_RESET_REG);
     put_gas(o, 8, 1, 0xCF9);
     put(o, 1, 6);             /* reset value */
     put_zero(o, 3);

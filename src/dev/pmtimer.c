@@ -48,7 +48,8 @@ static u64 pm_read(void *ctx, u64 off, unsigned width, int cpu)
 static void write_control(struct pmtimer *p, u16 v)
 {
     p->s.control = (u16)(v & 0x1C03); /* SCI_EN, BM_RLD, SLP_TYP */
-    if ((v & CNT_SLP_EN) && (v >> 10 & 7) == PM_SLP_TYP_S5 && p->power_off)
+    unsigned type = v >> 10 & 7;
+    if ((v & CNT_SLP_EN) && (type == PM_SLP_TYP_S5 || type == PM_SLP_TYP_SOFT_OFF) && p->power_off)
         p->power_off(p->power_off_ctx);
 }
 

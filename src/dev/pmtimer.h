@@ -14,6 +14,7 @@
 #define PM_WINDOW 64u
 #define PM_TMR_HZ 3579545u
 #define PM_SLP_TYP_S5 5u            /* what \_S5 of the DSDT says */
+#define PM_SLP_TYP_SOFT_OFF 0u      /* PIIX4's own code, which small guests have built in (2000h to port 604h) */
 #define PM_SCI_IRQ 9u
 
 struct pmtimer_state {

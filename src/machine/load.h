@@ -111,6 +111,8 @@ enum svmemu_status elf_load_image(struct loader *l, bool dry, u64 shift, struct 
 struct Elf; /* libelf.h */
 struct symbols *elf_symbols(struct Elf *e);
 struct symbols *blob_symbols(const struct blob *b);
+/* Adds those of a file behind what is there: a module may be a program with names of its own, which come after the kernel's. */
+void keep_symbols(struct svmemu *m, const struct blob *b);
 /* Error if e_entry lies in no segment. */
 enum svmemu_status elf_check_entry(struct loader *l, const struct elf_image *img);
 /* Page tables in the loader area that map the first 4 GiB to themselves by 2-MiB pages. */

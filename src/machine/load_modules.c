@@ -10,8 +10,7 @@ static enum svmemu_status no_room(struct loader *l, const char *path, size_t siz
                      "memory (--memory)", path, size, ull(l->low), ull(l->high));
 }
 
-/* A module may be a program with names of its own; they come after the kernel's. */
-static void keep_symbols(struct svmemu *m, const struct blob *b)
+void keep_symbols(struct svmemu *m, const struct blob *b)
 {
     struct symbols **end = &m->symbols;
     while (*end)

@@ -45,6 +45,8 @@ enum svmemu_status multiboot_by_addresses(struct loader *l, size_t h, const stru
     if (s == SVMEMU_OK && (l->entry < l->low || l->entry >= l->high))
         s = LOAD_FAIL(l, SVMEMU_FORMAT, "entry %llXh is outside of what was loaded (%llXh-%llXh)", ull(l->entry),
                       ull(l->low), ull(l->high));
+    if (s == SVMEMU_OK)
+        keep_symbols(l->m, &l->file); /* such a file may be an ELF all the same */
     return s;
 }
 

@@ -78,6 +78,22 @@ static void test_lookup(void **state)
     svmemu_destroy(m);
 }
 
+/* A Multiboot kernel whose header says where it goes, instead of its ELF header. */
+static void test_by_addresses(void **state)
+{
+    struct svmemu *m = new_machine(16);
+    struct file f;
+    (void)state;
+    file_new(&f);
+    multiboot1(&f.elf, 1 << 16);
+    const uint32_t header = BASE + offsetof(struct file, elf.extra), words[] = { header, BASE, 0, 0, BASE + offsetof(struct file, elf.code) };
+    for (unsigned i = 0; i < 5; i++)
+        put(f.elf.extra + 12 + 4 * i, 4, words[i]);
+    assert_int_equal(svmemu_load_memory(m, "kernel", &f, sizeof(f), NULL), SVMEMU_OK);
+    named(m, BASE + 0x20, "funct", 0);
+    svmemu_destroy(m);
+}
+
 static void write_file(char *path, const void *data, size_t len)
 {
     int fd = mkstemp(path);
@@ -152,6 +168,6 @@ static void test_random(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_lookup), cmocka_unit_test(test_files), cmocka_unit_test(test_random) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_lookup), cmocka_unit_test(test_by_addresses), cmocka_unit_test(test_files), cmocka_unit_test(test_random) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

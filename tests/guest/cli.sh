@@ -26,6 +26,7 @@ ends() { # status what-is-said word options...
 
 ends 11 '' exit
 ends 0 '' off
+ends 0 '' soft-off
 ends 4 'after exceptions #UD' shutdown
 [ "$(grep -c 'after exceptions #UD' err)" -eq 1 ] || fail "said twice"
 ends 6 'instruction limit was reached' loop --max-insns 100000

@@ -163,6 +163,20 @@ static void timer_modes(void **state)
     assert_false(f.intr[0]);
     run_to(&f, 900001000);
     assert_int_equal(lapic_ack(l), 0x42);
+    lapic_reg_write(l, 0xB0, 0);
+    lapic_set_tsc_offset(l, 0 - 900001000ull); /* the guest sets its TSC back to 0 */
+    assert_int_equal(lapic_msr_write(l, 0x6E0, 5000), 1);
+    run_to(&f, 900005999);
+    assert_false(f.intr[0]);
+    run_to(&f, 900006000);
+    assert_int_equal(lapic_ack(l), 0x42);
+    lapic_reg_write(l, 0xB0, 0);
+    assert_int_equal(lapic_msr_write(l, 0x6E0, ~0ull), 1); /* never */
+    run_to(&f, 1900000000);
+    assert_false(f.intr[0]);
+    lapic_set_tsc_offset(l, 0ull - 1); /* moved again: the deadline is still ahead */
+    run_to(&f, 1900001000);
+    assert_false(f.intr[0]);
     apic_bus_fini(&f.bus);
 }
 

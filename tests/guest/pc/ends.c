@@ -10,6 +10,8 @@ void guest_main(void)
         outl(0xF4, 5);
     if (cmdline_is("off")) /* SLP_EN, and the SLP_TYP that \_S5 names, into PM1_CNT */
         __asm__ volatile("outw %0, %1" : : "a"((u16)(1 << 13 | 5 << 10)), "d"((u16)0x604));
+    if (cmdline_is("soft-off")) /* SUS_TYP 0 of the PIIX4, which guests have built in */
+        __asm__ volatile("outw %0, %1" : : "a"((u16)0x2000), "d"((u16)0x604));
     if (cmdline_is("reset"))
         outb(0xCF9, 6);
     if (cmdline_is("shutdown"))
