@@ -129,6 +129,8 @@ enum { SYMBOL_TEXT = 128 };
 const char *symbol_text(const struct svmemu *m, uint64_t linear, char buf[SYMBOL_TEXT]);
 
 /* where.c: where the machine stands; all of it is looked at without touching devices, page tables or TLBs */
+/* Linear address of a vCPU's code at rip; 64-bit code ignores the base of CS. */
+uint64_t code_address(struct svmemu *m, unsigned vcpu, uint64_t rip);
 void report_where(struct svmemu *m, const struct svmemu_stop *s, const struct options *o, FILE *f);
 
 #endif

@@ -36,7 +36,7 @@ static void on_diag(void *ctx, const struct svmemu_diag *d)
     fprintf(stderr, "svmemu: %s: %s [%s]", names[d->severity >= 0 && d->severity < 3 ? d->severity : 2], d->text, d->id);
     char symbol[SYMBOL_TEXT] = "";
     if (d->vcpu >= 0 && o->m)
-        symbol_text(o->m, d->rip, symbol);
+        symbol_text(o->m, code_address(o->m, (unsigned)d->vcpu, d->rip), symbol);
     if (d->vcpu >= 0)
         fprintf(stderr, " vCPU %d rip %" PRIx64 "%s", d->vcpu, d->rip, symbol);
     fprintf(stderr, "%s%s\n", d->section ? " " : "", d->section ? d->section : "");

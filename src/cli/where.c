@@ -45,8 +45,7 @@ static unsigned code_bits(struct svmemu *m, unsigned vcpu)
     return attr & 0x400 ? 32 : 16;
 }
 
-/* 64-bit code ignores the base of CS. */
-static uint64_t code_address(struct svmemu *m, unsigned vcpu, uint64_t rip)
+uint64_t code_address(struct svmemu *m, unsigned vcpu, uint64_t rip)
 {
     return code_bits(m, vcpu) == 64 ? rip : (uint32_t)(reg(m, vcpu, "cs.base") + rip);
 }
