@@ -118,8 +118,10 @@ static void put_vmcb(enum kind k)
     v->n_cr3 = NPML4;
     v->g_pat = 0x0007040600070406ull;
     v->tsc_offset = rnd();
-    if (pick(4) == 0)
-        v->eventinj = INJ_V | pick(32) | (u64[]){ 0, 2, 3, 4 }[pick(4)] << 8 | pick(2) << 11 | (u64)(u16)rnd() << 32;
+    if (pick(4) == 0) {
+        u64 vector = pick(32), type = (u64[]){ 0, 2, 3, 4 }[pick(4)], has_err = pick(2), err = (u16)rnd();
+        v->eventinj = INJ_V | vector | type << 8 | has_err << 11 | err << 32;
+    }
     bool l = k == GUEST64, real = k == GUEST_REAL;
     v->cs_sel = real ? 0 : l ? CODE64 : CODE0;
     v->cs_attr = real ? 0x9B : l ? 0x29B : 0xC9B;
@@ -154,13 +156,16 @@ static void put_data(enum kind k)
 {
     static const u16 sels[] = { CODE0, DATA0, CODE64, CODE3, DATA3, CODE64_3, LDT_SEL, TSS_FREE, CODE16, 0 };
     unsigned w = k == LONG || k == USER64 || k == GUEST64 ? 8 : k == REAL || k == PM16 || k == V86 || k == GUEST_REAL ? 2 : 4;
-    for (u64 a = DATA; a < DATA + 0x10000; a += 8)
-        put(a, 8, pick(4) ? code_at() | (u64)sels[pick(ARRAY_LEN(sels))] << (8 * w & 63) : rnd());
+    for (u64 a = DATA; a < DATA + 0x10000; a += 8) {
+        bool far = pick(4);
+        u64 low = far ? code_at() : rnd(), sel = far ? sels[pick(ARRAY_LEN(sels))] : 0;
+        put(a, 8, low | sel << (8 * w & 63));
+    }
     memset(image + XAREA, 0, 0x400);
     put(XAREA + 520, 8, 1ull << 63);
     for (u64 a = STACK - 0x400; a < STACK + 0x400; a += 5u * w) {
-        const u64 frame[5] = { code_at(), w == 8 ? CODE64 : w == 4 ? CODE0 : k == PM16 ? CODE16 : 0, 2 | (pick(4) ? 0 : rnd() & 0x10FD5), STACK,
-                               w == 2 ? 0 : DATA0 };
+        u64 to = code_at(), flags = 2 | (pick(4) ? 0 : rnd() & 0x10FD5);
+        const u64 frame[5] = { to, w == 8 ? CODE64 : w == 4 ? CODE0 : k == PM16 ? CODE16 : 0, flags, STACK, w == 2 ? 0 : DATA0 };
         for (unsigned i = 0; i < 5; i++)
             put(a + i * w, w, frame[i]);
     }
@@ -203,7 +208,8 @@ static unsigned encode(unsigned row, enum dec_mode mode, const u64 *features, u8
         static const u8 pp[] = { 0, 0, 1, 2, 3 };
         b[n++] = 0xC4;
         b[n++] = (u8)(0xE0 | (r->map - MAP_VEX1 + 1));
-        b[n++] = (u8)((r->limits & LIM_W1 ? 0x80 : r->limits & LIM_W0 ? 0 : rnd() & 0x80) | (pick(2) ? rnd() & 0x78 : 0x78) | pp[r->prefix]);
+        u64 w = r->limits & LIM_W1 ? 0x80 : r->limits & LIM_W0 ? 0 : rnd() & 0x80, vvvv = pick(2) ? rnd() & 0x78 : 0x78;
+        b[n++] = (u8)(w | vvvv | pp[r->prefix]);
     } else {
         if (r->prefix == MP_66 || (r->prefix == MP_ANY && pick(5) == 0))
             b[n++] = 0x66;
@@ -215,8 +221,10 @@ static unsigned encode(unsigned row, enum dec_mode mode, const u64 *features, u8
             b[n++] = 0xF0;
         if (r->prefix == MP_F3 || r->prefix == MP_F2 || ((r->limits & LIM_REP) && pick(2)))
             b[n++] = r->prefix == MP_F3 || (r->prefix != MP_F2 && pick(2)) ? 0xF3 : 0xF2;
-        if (mode == MODE_64 && ((r->limits & LIM_W1) || pick(3) == 0))
-            b[n++] = (u8)(0x40 | (r->limits & LIM_W1 ? 8 : r->limits & LIM_W0 ? 0 : rnd() & 8) | (pick(3) ? 0 : rnd() & 7));
+        if (mode == MODE_64 && ((r->limits & LIM_W1) || pick(3) == 0)) {
+            u64 w = r->limits & LIM_W1 ? 8 : r->limits & LIM_W0 ? 0 : rnd() & 8, rxb = pick(3) ? 0 : rnd() & 7;
+            b[n++] = (u8)(0x40 | w | rxb);
+        }
         for (unsigned i = 0; i < 2 && escapes[r->map][i]; i++)
             b[n++] = escapes[r->map][i];
     }
@@ -238,20 +246,21 @@ static unsigned put_computing(enum dec_mode mode, u8 *b)
     static const u16 ones[] = { 0xFFC0, 0xFFC8, 0xF7D0, 0xF7D8 }; /* INC DEC NOT NEG */
     u8 d = (u8)pick(3), s = (u8)pick(3), rr = (u8)(0xC0 | s << 3 | d), cc = (u8)pick(16);
     unsigned n = 0;
+    u64 x, y; /* drawn one after the other: operands and initialisers have no order of their own */
     if (mode == MODE_64 && pick(2))
         b[n++] = 0x48;
 #define PUT(...) return memcpy(b + n, (u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ })), n + (unsigned)sizeof((u8[]){ __VA_ARGS__ })
     switch (pick(17)) {
     case 0: case 1: case 2: PUT(0x89, rr);
     case 3: case 4: case 5: PUT((u8)(pick(8) << 3 | 1), rr);
-    case 6: PUT(0x83, (u8)(0xC0 | pick(8) << 3 | d), (u8)rnd());
-    case 7: PUT(0xC1, (u8)(0xC0 | shifts[pick(5)] << 3 | d), (u8)rnd());
+    case 6: x = pick(8), y = rnd(); PUT(0x83, (u8)(0xC0 | x << 3 | d), (u8)y);
+    case 7: x = shifts[pick(5)], y = rnd(); PUT(0xC1, (u8)(0xC0 | x << 3 | d), (u8)y);
     case 8: PUT(0x85, rr);
     case 9: { u16 one = ones[pick(4)]; PUT((u8)(one >> 8), (u8)(one | d)); }
-    case 10: PUT(0x8D, (u8)(0x44 | d << 3), (u8)(pick(4) << 6 | pick(3) << 3 | s), (u8)(rnd() & -pick(2)));
+    case 10: x = pick(4), x = x << 6 | pick(3) << 3, y = rnd(), y &= -pick(2); PUT(0x8D, (u8)(0x44 | d << 3), (u8)(x | s), (u8)y);
     case 11: PUT(0x0F, (u8)(0x40 | cc), (u8)(0xC0 | d << 3 | s));
     case 12: n = 0; PUT(0x0F, (u8)(0x90 | cc), (u8)(0xC0 | d));
-    case 13: case 14: n = 0; PUT((u8)(0x50 | pick(2) << 3 | (pick(8) ? d : 4))); /* PUSH, POP */
+    case 13: case 14: n = 0; x = pick(2) << 3, y = pick(8) ? d : 4; PUT((u8)(0x50 | x | y)); /* PUSH, POP */
     case 15: n = 0; PUT(0xEB, (u8)(pick(24) - 12)); /* JMP */
     default: n = 0; PUT((u8)(0x70 | cc), (u8)pick(4));
     }
@@ -316,8 +325,9 @@ struct start { u64 gpr[16], rip, cr4, efer, rflags; };
 /* Of streams that compute half the registers are 64 bits wide. */
 static struct start make_start(enum kind k, bool computes)
 {
-    struct start s = { .rip = k >= GUEST_REAL ? HOST : code_at(), .cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE | CR4_PKE | (rnd() & (CR4_FSGSBASE | CR4_VME | CR4_DE)),
-                       .efer = EFER_SVME | (pick(2) ? EFER_SCE : 0), .rflags = 2 | (pick(8) ? 0 : FL_TF) | (pick(4) ? 0 : FL_IOPL) };
+    u64 rip = k >= GUEST_REAL ? HOST : code_at(), cr4 = rnd(), sce = pick(2) ? EFER_SCE : 0, tf = pick(8) ? 0 : FL_TF, iopl = pick(4) ? 0 : FL_IOPL;
+    struct start s = { .rip = rip, .cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE | CR4_PKE | (cr4 & (CR4_FSGSBASE | CR4_VME | CR4_DE)),
+                       .efer = EFER_SVME | sce, .rflags = 2 | tf | iopl };
     for (unsigned i = 0; i < 16; i++)
         s.gpr[i] = computes && pick(2) ? rnd() : some_value();
     s.gpr[RSP] = STACK - 8 * pick(16);
