@@ -123,10 +123,12 @@ static void power_management(void **state)
     out(&f, 0x60D, 1, 2);
     assert_false(f.sci.level);
     assert_int_equal(in(&f, 0x610, 4), 0);
-    out(&f, 0x604, 2, 0x2000);
+    out(&f, 0x604, 2, 0x2400); /* neither what \_S5 says nor soft-off */
     assert_int_equal(f.off, 0);
     out(&f, 0x604, 2, 0x3401);
     assert_int_equal(f.off, 1);
+    out(&f, 0x604, 2, 0x2000); /* SUS_TYP 0 of the PIIX4 */
+    assert_int_equal(f.off, 2);
     board_fini(&f.b);
 }
 
