@@ -5,6 +5,9 @@
 Each time is that of the whole process less the median of the guest `null` on the same emulator. Guests print their work
 and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
 
+The others come from Debian:
+    apt-get install qemu-system-x86 bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools
+
     bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-boots] [--build DIR]
                  [--before PROGRAM]
 """
@@ -85,7 +88,7 @@ def run(command, serial=None, stop_at_end=False):
         seconds = (end or time.perf_counter()) - start
         out.seek(0)
         if serial and not os.path.exists(serial):
-            raise Failed("no serial output: it did not start")
+            raise Failed("no serial output: it did not start (bochs needs bochs-term, bochsbios and vgabios)")
         text = (open(serial, "rb") if serial else out).read().decode("latin-1").replace("\r", "")
     return seconds, text
 
