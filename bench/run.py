@@ -5,8 +5,7 @@
 Each time is that of the whole process less the median of the guest `null` on the same emulator. Guests print their work
 and a checksum; a run whose checksum differs from that of the others is an error. Results go to bench/results/ as JSON.
 
-The others come from Debian:
-    apt-get install qemu-system-x86 bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools
+bench/packages.txt names the Debian packages that the others need.
 
     bench/run.py [--repeats N] [--only GUEST,...] [--no-bochs] [--bochs-rounds N] [--no-qemu] [--no-boots] [--build DIR]
                  [--before PROGRAM]
@@ -88,7 +87,7 @@ def run(command, serial=None, stop_at_end=False):
         seconds = (end or time.perf_counter()) - start
         out.seek(0)
         if serial and not os.path.exists(serial):
-            raise Failed("no serial output: it did not start (bochs needs bochs-term, bochsbios and vgabios)")
+            raise Failed("no serial output: it did not start (are the packages of bench/packages.txt installed?)")
         text = (open(serial, "rb") if serial else out).read().decode("latin-1").replace("\r", "")
     return seconds, text
 
