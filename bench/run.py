@@ -64,6 +64,7 @@ def run(command, serial=None, stop_at_end=False):
             if not stop_at_end:
                 # Not wait(TIMEOUT), which polls ever more seldom: it would round a time of 55 ms up to 64.
                 killer = threading.Timer(TIMEOUT, process.kill)
+                killer.daemon = True  # Ctrl-C does not wait for it
                 killer.start()
                 process.wait()
                 end = time.perf_counter()
