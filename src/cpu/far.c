@@ -403,31 +403,32 @@ static bool iret_task(struct vcpu *c)
     return task_gate(c, (u16)link, TASK_IRET, false, 0);
 }
 
+/* The next value of IRET's frame: from its bytes where they can be seen at once, so that popping cannot fault. */
+static inline bool iret_pop(struct vcpu *c, const u8 **frame, u64 *rsp, unsigned osz, u64 *v)
+{
+    if (!*frame)
+        return stack_pop_at(c, rsp, osz, v);
+    *v = load_le(*frame, osz);
+    *frame += osz;
+    return true;
+}
+
 static bool iret_protected(struct vcpu *c, unsigned osz)
 {
     struct seg cs, ss = c->st.seg[SEG_SS];
     u64 rsp = c->st.gpr[RSP], off, sel, fl, new_rsp, ss_sel, mask;
     if (c->st.rflags & FL_NT)
         return cpu_long(c) ? cpu_raise_err(c, EXC_GP, 0) : iret_task(c);
-    const u8 *frame = stack_view(c, rsp, 5 * osz); /* popping from there cannot fault, so that the order does not matter */
-    if (frame) {
-        off = load_le(frame, osz);
-        sel = load_le(frame + osz, osz);
-        fl = load_le(frame + 2 * osz, osz);
-    } else if (!stack_pop_at(c, &rsp, osz, &off) || !stack_pop_at(c, &rsp, osz, &sel) || !stack_pop_at(c, &rsp, osz, &fl)) {
+    const u8 *frame = stack_view(c, rsp, 5 * osz); /* 64-bit code pops all five and takes RSP from them */
+    if (!iret_pop(c, &frame, &rsp, osz, &off) || !iret_pop(c, &frame, &rsp, osz, &sel) || !iret_pop(c, &frame, &rsp, osz, &fl))
         return false;
-    }
     if ((fl & FL_VM) && osz == 4 && c->st.cpl == 0 && !cpu_long(c))
         return iret_to_v86(c, rsp, off, (u16)sel, fl);
     if (!return_target(c, (u16)sel, &cs))
         return false;
     if (cpu_code64(c) || (cs.sel & 3) != c->st.cpl) {
-        if (frame) {
-            new_rsp = load_le(frame + 3 * osz, osz);
-            ss_sel = load_le(frame + 4 * osz, osz);
-        } else if (!stack_pop_at(c, &rsp, osz, &new_rsp) || !stack_pop_at(c, &rsp, osz, &ss_sel)) {
+        if (!iret_pop(c, &frame, &rsp, osz, &new_rsp) || !iret_pop(c, &frame, &rsp, osz, &ss_sel))
             return false;
-        }
         if (!return_stack(c, (u16)ss_sel, &cs, &ss))
             return false;
         rsp = new_rsp;

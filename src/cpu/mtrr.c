@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Memory types by the MTRRs. Asked for only where somebody wants to know: nothing a guest can see depends on a RAM page's type. [APM2 7.7] */
+/* Memory types by the MTRRs. Asked for only where somebody wants to know: of what a guest can see, only bus locks depend on a RAM page's
+ * type. [APM2 7.7] */
 #include "cpu/internal.h"
 #include "mmu/memtype.h"
 
@@ -52,4 +53,10 @@ u8 cpu_mtrr_type(const struct vcpu *c, u64 spa)
     if ((s->syscfg & SYSCFG_TOM2) && (s->syscfg & SYSCFG_TOM2_WB) && spa >= BIT(32) && spa < s->top_mem2)
         return MEMTYPE_WB;
     return s->mtrr_def_type & 7;
+}
+
+/* Of devices' memory the MMU has said it already. [APM2 7.8.2] */
+u8 cpu_memtype(const struct vcpu *c, const struct mmu_xl *xl)
+{
+    return xl->host ? memtype_mtrr(xl->memtype, cpu_mtrr_type(c, xl->spa.v)) : xl->memtype;
 }

@@ -246,6 +246,7 @@ bool task_switch(struct vcpu *c, u16 tss_sel, struct desc d, unsigned how, bool 
 /* ---- control registers, MSRs, CPUID ---- */
 bool cr_write(struct vcpu *c, unsigned n, u64 v);       /* CR0, 2, 3, 4, 8 with all checks, flushes and mode changes; no intercepts */
 u8 cpu_mtrr_type(const struct vcpu *c, u64 spa);      /* enum memtype, before the PAT's say */
+u8 cpu_memtype(const struct vcpu *c, const struct mmu_xl *xl); /* of a translation: page tables and, for memory, MTRRs */
 /* Its name in msr.def, NULL: none; *index is its number in a row of several, else ~0. */
 const char *msr_name(u32 msr, unsigned *index);
 bool msr_read(struct vcpu *c, u32 msr, u64 *v);         /* false: #GP raised; no intercepts, no CPL check */

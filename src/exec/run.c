@@ -295,8 +295,7 @@ static COLD bool bus_lock(struct vcpu *c, const struct insn *in)
         c->ev.kind = EV_NONE;
         return false;
     }
-    u8 type = xl.host ? memtype_mtrr(xl.memtype, cpu_mtrr_type(c, xl.spa.v)) : xl.memtype;
-    return (lin & 63) + size > 64 || type != MEMTYPE_WB;
+    return (lin & 63) + size > 64 || cpu_memtype(c, &xl) != MEMTYPE_WB;
 }
 
 /* Runs one instruction by itself, decoded if known: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */

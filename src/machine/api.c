@@ -271,7 +271,7 @@ enum svmemu_status svmemu_translate(struct svmemu *m, unsigned vcpu, uint64_t li
     out->executable = !(w.rights & (TR_NX | TR_NNX));
     out->global = w.rights & TR_G;
     out->memory = xl.host;
-    out->memory_type = memtype_name(xl.host ? memtype_mtrr(xl.memtype, cpu_mtrr_type(c, xl.spa.v)) : xl.memtype);
+    out->memory_type = memtype_name(cpu_memtype(c, &xl));
     return SVMEMU_OK;
 }
 

@@ -110,8 +110,7 @@ enum svmemu_status elf_load_image(struct loader *l, bool dry, u64 shift, struct 
 /* load_symbols.c: an ELF's symbol table, NULL: none that can be read. `e` is a libelf handle. */
 struct Elf; /* libelf.h */
 struct symbols *elf_symbols(struct Elf *e);
-struct symbols *blob_symbols(const struct blob *b);
-/* Adds those of a file behind what is there: a module may be a program with names of its own, which come after the kernel's. */
+/* Adds the symbols of a file, if it has any, behind what is there: a module's names come after the kernel's. */
 void keep_symbols(struct svmemu *m, const struct blob *b);
 /* Error if e_entry lies in no segment. */
 enum svmemu_status elf_check_entry(struct loader *l, const struct elf_image *img);

@@ -10,14 +10,6 @@ static enum svmemu_status no_room(struct loader *l, const char *path, size_t siz
                      "memory (--memory)", path, size, ull(l->low), ull(l->high));
 }
 
-void keep_symbols(struct svmemu *m, const struct blob *b)
-{
-    struct symbols **end = &m->symbols;
-    while (*end)
-        end = &(*end)->next;
-    *end = blob_symbols(b);
-}
-
 static u64 page_up(u64 pa)
 {
     return (pa + PAGE_MASK) & ~(u64)PAGE_MASK;

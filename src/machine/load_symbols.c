@@ -78,13 +78,21 @@ struct symbols *elf_symbols(Elf *e)
     }
 }
 
-struct symbols *blob_symbols(const struct blob *b)
+static struct symbols *blob_symbols(const struct blob *b)
 {
     Elf *e = b->size >= EI_NIDENT && elf_version(EV_CURRENT) != EV_NONE ? elf_memory((char *)b->data, b->size) : NULL;
     struct symbols *s = e && elf_kind(e) == ELF_K_ELF ? elf_symbols(e) : NULL;
     if (e)
         elf_end(e);
     return s;
+}
+
+void keep_symbols(struct svmemu *m, const struct blob *b)
+{
+    struct symbols **end = &m->symbols;
+    while (*end)
+        end = &(*end)->next;
+    *end = blob_symbols(b);
 }
 
 enum svmemu_status svmemu_load_symbols(struct svmemu *m, const char *path)

@@ -213,8 +213,9 @@ static inline void narrow_rights(struct walk_result *o, u64 e)
 }
 
 /* An entry: present, reserved bits, rights, A and D, in this order. pa: its place; *table: its table, then the next one. */
-static inline __attribute__((always_inline)) enum step take_entry(const struct stage *s, const struct walk_mem *mem, const struct level *l, u64 e, u64 pa, u64 addr, unsigned acc,
-                            unsigned n, u64 *table, struct walk_result *o, struct mmu_fault *f)
+static inline __attribute__((always_inline)) enum step take_entry(const struct stage *s, const struct walk_mem *mem, const struct level *l,
+                                                                  u64 e, u64 pa, u64 addr, unsigned acc, unsigned n, u64 *table,
+                                                                  struct walk_result *o, struct mmu_fault *f)
 {
     enum step st;
 
