@@ -119,7 +119,7 @@ struct lower_plan {
     u8 newer;    /* of its two source registers the one that the run wrote last: lies on a chain rather than the other */
 };
 
-/* isa/lower.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots; 0 if it is folded */
+/* isa/lower.c and lower_plan.c (handed up by linking, like isa_bodies[]): fills ops for one instruction, returns the number of slots; 0 if it is folded */
 unsigned lower_insn(struct exec *e, const struct insn *in, u32 mode, struct op *out, bool last, const struct lower_plan *plan, unsigned page_off);
 u16 *lower_classes(void); /* allocated table for exec.row_class */
 unsigned lower_generic(const struct insn *in, struct op *out, bool last);
