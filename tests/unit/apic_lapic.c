@@ -128,6 +128,16 @@ static void ipis(void **state)
     apic_bus_fini(&f.bus);
 }
 
+/* The timer's interrupt comes at `when`, not a tick before. */
+static void expires(struct fixture *f, u64 when, int vector)
+{
+    run_to(f, when - 1);
+    assert_false(f->intr[0]);
+    run_to(f, when);
+    assert_int_equal(lapic_ack(&f->l[0]), vector);
+    lapic_reg_write(&f->l[0], 0xB0, 0);
+}
+
 static void timer_modes(void **state)
 {
     struct fixture f;
@@ -159,18 +169,10 @@ static void timer_modes(void **state)
     lapic_reg_write(l, 0xB0, 0);
     lapic_reg_write(l, 0x320, 0x40042); /* TSC deadline */
     assert_int_equal(lapic_msr_write(l, 0x6E0, 900001000), 1);
-    run_to(&f, 900000999);
-    assert_false(f.intr[0]);
-    run_to(&f, 900001000);
-    assert_int_equal(lapic_ack(l), 0x42);
-    lapic_reg_write(l, 0xB0, 0);
+    expires(&f, 900001000, 0x42);
     lapic_set_tsc_offset(l, 0 - 900001000ull); /* the guest sets its TSC back to 0 */
     assert_int_equal(lapic_msr_write(l, 0x6E0, 5000), 1);
-    run_to(&f, 900005999);
-    assert_false(f.intr[0]);
-    run_to(&f, 900006000);
-    assert_int_equal(lapic_ack(l), 0x42);
-    lapic_reg_write(l, 0xB0, 0);
+    expires(&f, 900006000, 0x42);
     assert_int_equal(lapic_msr_write(l, 0x6E0, ~0ull), 1); /* never */
     run_to(&f, 1900000000);
     assert_false(f.intr[0]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The intercept matrix: every cell of tests/data/intercept_cells.txt on a processor before nRIP save and nested paging, one with nested paging
- * only, and two with decode assists, with the intercept set and clear. Expectations come from tests/data, which were written from the manual;
+ * only, and three with decode assists, with the intercept set and clear. Expectations come from tests/data, which were written from the manual;
  * both tables are compared with the implementation's lists of ids, both ways. The coverage table is printed. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "svm_guest.h"
