@@ -150,6 +150,9 @@ if(TARGET guests AND TARGET svmemu)
     add_test(NAME guest.where COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/where.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_stuck.elf ${PROJECT_BINARY_DIR}/where $<BOOL:${SVMEMU_DW_FOUND}>)
     set_tests_properties(guest.where PROPERTIES LABELS guest TIMEOUT 120)
+    add_test(NAME guest.trace COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/trace.sh $<TARGET_FILE:svmemu> ${svmemu_guest_dir}
+        ${PROJECT_BINARY_DIR}/trace)
+    set_tests_properties(guest.trace PROPERTIES LABELS guest TIMEOUT 120)
     add_test(NAME guest.cli COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/cli.sh $<TARGET_FILE:svmemu>
         ${svmemu_guest_dir}/pc_ends.elf ${PROJECT_BINARY_DIR}/cli)
     set_tests_properties(guest.cli PROPERTIES LABELS guest TIMEOUT 120)

@@ -181,13 +181,15 @@ SVMEMU_API const char *svmemu_stop_name(enum svmemu_stop_reason r);
 
 #define SVMEMU_NO_LIMIT UINT64_MAX
 /** Runs until a limit on further instructions (exact, over all vCPUs) or cycles, or another stop.
- * run(a) then run(b) is the same as run(a + b). */
+ * run(a) then run(b) is the same as run(a + b). What counts is an attempt: an instruction that faults or is intercepted counts, one that is
+ * not built does not. That the machine is halted for ever is found when its time goes on, not by the call whose last instruction is the HLT. */
 SVMEMU_API enum svmemu_status svmemu_run(struct svmemu *m, uint64_t insns, uint64_t cycles, struct svmemu_stop *stop);
-/** One instruction attempt of the vCPU whose turn it is; stop->vcpu says which. */
+/** svmemu_run() of one instruction: an attempt of the vCPU whose turn it is (stop->vcpu), which goes to the next if it sleeps. An interrupt or
+ * other event that is due is taken first, so that after the step the first instruction of its handler is done; svmemu/trace.h shows both. */
 SVMEMU_API enum svmemu_status svmemu_step(struct svmemu *m, struct svmemu_stop *stop);
 /** The vCPU whose turn it is. */
 SVMEMU_API unsigned svmemu_turn(const struct svmemu *m);
-/** From any thread or signal handler: the running or next svmemu_run() stops soon. */
+/** From any thread or signal handler: the running or next svmemu_run() stops soon; asked for by a hook, behind the running instruction. */
 SVMEMU_API void svmemu_request_stop(struct svmemu *m);
 /**@}*/
 

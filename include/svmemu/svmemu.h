@@ -9,6 +9,7 @@
 #include <svmemu/pci.h>
 #include <svmemu/status.h>
 #include <svmemu/svm.h>
+#include <svmemu/trace.h>
 #include <svmemu/version.h>
 
 #endif

@@ -43,6 +43,7 @@ struct options {
     unsigned serials;
     const char *screen;  /* file to dump the screen into; "": standard output; NULL: not wanted */
     enum stats_mode stats;
+    const char *stats_file; /* NULL: standard error */
     bool state_hash;
     char said[256]; /* the last diagnostic, which the stop that follows need not repeat */
 };
@@ -117,11 +118,11 @@ void watch_stop(struct watch *w);
 struct tracer;
 struct tracer *tracer_create(struct svmemu *m); /* NULL: there is no disassembler; it has been said why */
 void tracer_destroy(struct tracer *t);
-/* Steps once and prints the instruction and what it changed. */
-enum svmemu_status tracer_step(struct tracer *t, struct svmemu_stop *stop);
+void tracer_end(struct tracer *t); /* prints what the last instruction changed */
 
 /* report.c */
 void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *f);
+bool report_stats_file(struct svmemu *m, double seconds, enum stats_mode mode, const char *path); /* NULL: standard error */
 /* False: it could not be written, and a message says so (of standard output main.c does). */
 bool report_screen(struct svmemu *m, const char *path);
 enum { SYMBOL_TEXT = 128 };

@@ -6,6 +6,7 @@
 #include <capstone/capstone.h>
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STRING(x) #x
 #define SONAME(major) "libcapstone.so." STRING(major)
@@ -65,14 +66,35 @@ void disasm_close(struct disasm *d)
     free(d);
 }
 
-size_t disassemble(struct disasm *d, unsigned bits, const uint8_t *code, size_t n, uint64_t rip, struct disasm_text *out)
+/* What Capstone 4 calls by the name of another instruction, or what an older processor takes for one: the name that it is to have. */
+static bool misnamed(const char *own, const char *theirs)
+{
+    static const char *const names[] = { "rdpid", "wbnoinvd", "vmgexit", "bsf", "bsr" };
+    size_t len = strcspn(own, " ");
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strlen(names[i]) == len && !strncmp(own, names[i], len))
+            return strcmp(names[i], theirs) != 0;
+    return false;
+}
+
+size_t disassemble(struct disasm *d, const struct svmemu *m, unsigned bits, const uint8_t *code, size_t n, uint64_t rip,
+                   struct disasm_text *out)
 {
     cs_insn *in = NULL;
-    size_t got = n ? d->disasm(d->cs[bits >> 5], code, n, rip, 1, &in) : 0, len = got ? in[0].size : 0;
-    if (got) {
-        snprintf(out->mnemonic, sizeof(out->mnemonic), "%s", in[0].mnemonic);
-        snprintf(out->operands, sizeof(out->operands), "%s", in[0].op_str);
-        d->free(in, got);
+    char own[sizeof(out->text)];
+    unsigned len = 0;
+    size_t got = n ? d->disasm(d->cs[bits >> 5], code, n, rip, 1, &in) : 0, shown = got ? in[0].size : 0;
+    svmemu_insn_text(m, bits, code, n, &len, own, sizeof(own));
+    if (len && (shown != len || misnamed(own, in[0].mnemonic))) {
+        snprintf(out->text, sizeof(out->text), "%s", own);
+        shown = len;
+    } else if (got) {
+        snprintf(out->text, sizeof(out->text), "%s %s", in[0].mnemonic, in[0].op_str);
+    } else {
+        snprintf(out->text, sizeof(out->text), "%s", n ? "(no instruction)" : "(no page mapped)");
+        shown = n < 4 ? n : 4;
     }
-    return len;
+    if (got)
+        d->free(in, got);
+    return shown;
 }

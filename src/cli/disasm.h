@@ -7,13 +7,14 @@
 
 struct disasm;
 struct disasm_text {
-    char mnemonic[32], operands[160];
+    char text[200];
 };
 
 /* NULL: not possible; why stands on `err`. */
 struct disasm *disasm_open(FILE *err);
 void disasm_close(struct disasm *d);
-/* One instruction of code of 16, 32 or 64 bits at rip. Its length; 0: not known. */
-size_t disassemble(struct disasm *d, unsigned bits, const uint8_t *code, size_t n, uint64_t rip, struct disasm_text *out);
+/* One instruction of code of 16, 32 or 64 bits at rip: by Capstone, or by svmemu's own table where that knows better. The number of bytes to
+ * show: its length, or what there is of code that is no instruction, which the text says. */
+size_t disassemble(struct disasm *d, const struct svmemu *m, unsigned bits, const uint8_t *code, size_t n, uint64_t rip, struct disasm_text *out);
 
 #endif

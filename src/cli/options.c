@@ -35,7 +35,7 @@ void print_help(FILE *f)
           "      --explain            print what each #VMEXIT means, and why a VMRUN was refused\n"
           "      --dump-vmcb[=WHEN]   print VMCBs by field: end, invalid (VMRUN refused), exit (what\n"
           "                           changed since VMRUN); a list with commas (invalid,end)\n"
-          "      --stats[=json]       print counts at the end, to standard error\n"
+          "      --stats[=text|json[:FILE]]  print counts at the end, to standard error or a file\n"
           "      --state-hash         print a hash of registers, memory and time at the end\n"
           "      --engine NAME        full, generic (no specialised handlers), step (no blocks) or walk (no fast\n"
           "                           translations): same results\n"
@@ -208,6 +208,17 @@ static bool setup_data(struct options *o, const char *text)
     return true;
 }
 
+static bool stats(const char *arg, struct options *o)
+{
+    size_t form = strcspn(arg, ":");
+    bool json = form == 4 && !strncmp(arg, "json", form), text = form == 4 && !strncmp(arg, "text", form);
+    if ((!json && !text) || (arg[form] && !arg[form + 1]))
+        return bad("--stats=%s: only text and json are known, each with :FILE or without", arg);
+    o->stats = json ? STATS_JSON : STATS_TEXT;
+    o->stats_file = arg[form] ? arg + form + 1 : NULL;
+    return true;
+}
+
 static bool seconds(const char *text, double *out)
 {
     char *end;
@@ -268,10 +279,7 @@ static bool one(struct options *o, int c)
     case OPT_EXPLAIN: o->explain = true; return true;
     case OPT_DUMP: return dump_when(optarg ? optarg : "invalid,end", &o->dump_vmcb);
     case OPT_STATS:
-        if (optarg && strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
-            return bad("--stats=%s: only text and json are known", optarg);
-        o->stats = optarg && !strcmp(optarg, "json") ? STATS_JSON : STATS_TEXT;
-        return true;
+        return stats(optarg ? optarg : "text", o);
     case OPT_SERIAL: return add_serial(o, optarg);
     case OPT_SCREEN: o->screen = optarg ? optarg : ""; return true;
     case OPT_TESTDEV: o->machine.flags |= SVMEMU_TEST_DEVICE; return true;

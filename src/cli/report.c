@@ -80,6 +80,19 @@ void report_stats(struct svmemu *m, double seconds, enum stats_mode mode, FILE *
             fprintf(f, "exit %03" PRIX64 "h %-20s %15" PRIu64 "\n", code & 0xFFFFFF, name ? name : "", count);
 }
 
+bool report_stats_file(struct svmemu *m, double seconds, enum stats_mode mode, const char *path)
+{
+    FILE *f = path ? fopen(path, "w") : stderr;
+    if (f)
+        report_stats(m, seconds, mode, f);
+    bool ok = f && !ferror(f);
+    if (f && f != stderr && fclose(f))
+        ok = false;
+    if (!ok && path)
+        fprintf(stderr, "svmemu: %s: the counts cannot be written there\n", path);
+    return ok;
+}
+
 bool report_screen(struct svmemu *m, const char *path)
 {
     size_t len = 0;

@@ -82,11 +82,8 @@ static enum svmemu_status run_pieces(struct session *s, struct svmemu_stop *stop
 {
     struct options *o = s->o;
     for (;;) {
-        enum svmemu_status r;
-        if (o->trace && s->cycles < o->max_cycles && s->insns < o->max_insns)
-            r = tracer_step(s->tracer, stop);
-        else
-            r = svmemu_run(s->m, left(o->max_insns, s->insns, PIECE_INSNS), left(o->max_cycles, s->cycles, PIECE_CYCLES), stop);
+        enum svmemu_status r =
+            svmemu_run(s->m, left(o->max_insns, s->insns, PIECE_INSNS), left(o->max_cycles, s->cycles, PIECE_CYCLES), stop);
         if (r != SVMEMU_OK)
             return r;
         s->insns = stop->insns;
@@ -110,6 +107,18 @@ static enum svmemu_status run_pieces(struct session *s, struct svmemu_stop *stop
     }
 }
 
+/* The machine knows only that somebody asked it to stop. */
+static void say_who_asked(const struct session *s, struct svmemu_stop *stop)
+{
+    int signal_seen = atomic_load(&s->watch.fired);
+    if (stop->reason != SVMEMU_STOP_REQUEST || s->con.quit)
+        return;
+    if (signal_seen == SIGALRM)
+        snprintf(stop->text, sizeof(stop->text), "the timeout of %g seconds was reached", s->o->timeout);
+    else
+        snprintf(stop->text, sizeof(stop->text), "%s", signal_seen == SIGINT ? "interrupted (SIGINT)" : "terminated (SIGTERM)");
+}
+
 /* The machine is loaded; runs it, rebooting as the guest asks. */
 static int run_loaded(struct session *s)
 {
@@ -125,16 +134,17 @@ static int run_loaded(struct session *s)
         if (r != SVMEMU_OK)
             break;
     }
+    if (s->tracer)
+        tracer_end(s->tracer);
     fflush(stdout);
     console_close(&s->con);
     if (r != SVMEMU_OK) {
         fprintf(stderr, "svmemu: %s\n", svmemu_last_error(s->m));
         return EXIT_INTERNAL;
     }
+    say_who_asked(s, &stop);
     if (stop.reason != SVMEMU_STOP_EXIT && stop.reason != SVMEMU_STOP_POWER_OFF)
         report_where(s->m, &stop, s->o, stderr);
-    if (stop.reason == SVMEMU_STOP_REQUEST && atomic_load(&s->watch.fired) == SIGALRM)
-        fprintf(stderr, "svmemu: the timeout of %g seconds was reached\n", s->o->timeout);
     for (unsigned i = 0; i < s->serials; i++)
         if (s->serial[i].script && script_left(s->serial[i].script))
             fprintf(stderr, "svmemu: COM%u: the script still waits at its line %u\n", i + 1, script_left(s->serial[i].script));
@@ -142,7 +152,7 @@ static int run_loaded(struct session *s)
     if (s->o->state_hash)
         fprintf(stderr, "state hash: %016llx\n", (unsigned long long)svmemu_state_hash(s->m));
     if (s->o->stats != STATS_NONE)
-        report_stats(s->m, now() - s->start, s->o->stats, stderr);
+        shown &= report_stats_file(s->m, now() - s->start, s->o->stats, s->o->stats_file);
     return shown ? exit_status(&stop, atomic_load(&s->watch.fired)) : EXIT_USAGE;
 }
 

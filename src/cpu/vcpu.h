@@ -19,6 +19,7 @@ enum ev_kind {
     EV_NMI,
     EV_VMEXIT,   /* #VMEXIT pending: vx */
     EV_STOP,     /* typed stop for the caller: stop_reason (unimplemented bytes, internal) */
+    EV_INIT, EV_SIPI, EV_SHUTDOWN, /* never pending: how exec's event hook names what else can happen between two instructions */
 };
 struct event {
     u8 kind, vec;

@@ -306,6 +306,14 @@ static bool deliver_idt(struct vcpu *c, const struct event *ev)
 
 /* ---- the whole way of one event ---- */
 
+COLD void exec_tell_event(struct vcpu *c, const struct event *ev)
+{
+    const struct exec_hooks *h = &c->exec->e->hooks;
+    exec_fold(c);
+    cpu_sync(c);
+    h->event(h->ctx, c, ev);
+}
+
 static bool deliver_one(struct vcpu *c, const struct event *ev)
 {
     if (!cpu_pe(c))
@@ -345,14 +353,22 @@ static COLD void note_double_fault(struct vcpu *c, unsigned first)
               "double fault: %s while delivering %s", cpu_exc_name(second, two, sizeof two), cpu_exc_name(first, one, sizeof one));
 }
 
+/* The #VMEXIT that c->vx says. */
+static void leave_guest(struct vcpu *c)
+{
+    tell_kind(c, EV_VMEXIT);
+    svm_vmexit(c);
+}
+
 COLD void exec_shutdown(struct vcpu *c)
 {
     struct exec_cpu *x = c->exec;
     if (cpu_icpt(c, ICPT_SHUTDOWN)) {
         cpu_exit_event(c, VMEXIT_SHUTDOWN, 0, 0);
-        svm_vmexit(c);
+        leave_guest(c);
         return;
     }
+    tell_kind(c, EV_SHUTDOWN);
     char text[240] = ""; /* eight times "exception 255(0xffffffff) -> " at most */
     size_t at = 0;
     for (unsigned i = x->nchain > 8 ? x->nchain - 8 : 0; i < x->nchain; i++)
@@ -430,7 +446,7 @@ void exec_deliver(struct vcpu *c)
             return;
         }
         if (ev.kind == EV_VMEXIT) {
-            svm_vmexit(c);
+            leave_guest(c);
             first.kind = EV_NONE;
             injected = false;
             continue; /* a host #DB or shutdown may follow */
@@ -438,7 +454,7 @@ void exec_deliver(struct vcpu *c)
         note_chain(c, &ev);
         if (!injected && exception_exits(c, &ev)) {
             c->ev.kind = EV_NONE;
-            svm_vmexit(c);
+            leave_guest(c);
             first.kind = EV_NONE;
             continue;
         }
@@ -454,12 +470,13 @@ void exec_deliver(struct vcpu *c)
                 note_double_fault(c, first.vec);
                 if (cpu_icpt(c, ICPT_EXC(EXC_DF))) {
                     exception_exit(c, &ev);
-                    svm_vmexit(c);
+                    leave_guest(c);
                     first.kind = EV_NONE;
                     continue;
                 }
             }
         }
+        tell_event(c, &ev);
         apply_side_effects(c, &ev);
         c->svm->delivering = c->guest ? svm_intinfo(&ev) : 0;
         c->svm->injecting = false;

@@ -65,6 +65,7 @@ static COLD bool stop_unimplemented(struct vcpu *c, const struct insn *in)
     diag_emit(c->diag, DIAG_ERROR, "insn.unimplemented", c->index, c->st.rip, c->insns, NULL,
               "computing with %s (bytes %s) at RIP %#llx is not built yet; the guest was stopped before it",
               isa_rows[in->row].name, hex, (unsigned long long)c->st.rip);
+    c->budget += ((i64)timing_insn_ticks(in) << BUDGET_SHIFT) - 1; /* not attempted */
     return cpu_stop(c, 1);
 }
 

@@ -95,6 +95,7 @@ struct exec {
     struct vcpu *vcpu[EXEC_MAX_VCPUS];
     unsigned nvcpu;
     struct exec_stats st;
+    struct exec_hooks hooks;
     u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */
     u16 *row_class;       /* per row: how lower.c treats it */
     u32 handler_use[1u << HANDLER_USE_BITS]; /* by hash of a handler: index of the op that used it last, and 1 */
@@ -107,7 +108,7 @@ u32 exec_mode_key(const struct vcpu *c);
 #define MODEKEY_FLAT_CS (1u << 4)
 #define MODEKEY_FLAT_DATA (1u << 5)
 #define MODEKEY_64 (2u)
-#define MODEKEY_ALONE (1u << 6) /* branch recording, bus lock intercept: every instruction by step() */
+#define MODEKEY_ALONE (1u << 6) /* branch recording, bus lock intercept, somebody watches: every instruction by step() */
 
 /* What was found out about an instruction of a run before ops are made of it. */
 struct lower_plan {
@@ -193,6 +194,17 @@ static inline bool event_due(const struct vcpu *c)
 }
 
 /* deliver.c */
+/* Tells the event hook. */
+void exec_tell_event(struct vcpu *c, const struct event *ev);
+static inline void tell_event(struct vcpu *c, const struct event *ev)
+{
+    if (UNLIKELY(c->exec->e->hooks.event != NULL))
+        exec_tell_event(c, ev);
+}
+static inline void tell_kind(struct vcpu *c, enum ev_kind kind)
+{
+    tell_event(c, &(struct event){ .kind = (u8)kind });
+}
 void exec_deliver(struct vcpu *c); /* consumes c->ev; may end in shutdown (st.activity) */
 void exec_shutdown(struct vcpu *c); /* the shutdown condition: its intercept, or st.activity */
 

@@ -59,6 +59,7 @@ static bool take_init(struct vcpu *c)
         exec_deliver(c);
         return true;
     }
+    tell_kind(c, EV_INIT);
     bool bsp = c->st.apic_base & 0x100;
     svm_reset(c);
     cpu_reset(c, true);
@@ -74,6 +75,7 @@ static bool take_sipi(struct vcpu *c)
     c->pending &= ~(unsigned)PEND_SIPI;
     if (c->st.activity != ACT_WAIT_SIPI)
         return false;
+    tell_event(c, &(struct event){ .kind = EV_SIPI, .vec = c->sipi_vector });
     c->st.activity = ACT_RUN;
     seg_load_real(c, SEG_CS, (u16)(c->sipi_vector << 8));
     c->st.rip = 0;
@@ -298,6 +300,13 @@ static COLD bool bus_lock(struct vcpu *c, const struct insn *in)
     return (lin & 63) + size > 64 || cpu_memtype(c, &xl) != MEMTYPE_WB;
 }
 
+static COLD void tell_insn(struct exec *e, struct vcpu *c)
+{
+    exec_fold(c);
+    cpu_sync(c);
+    e->hooks.insn(e->hooks.ctx, c);
+}
+
 /* Runs one instruction by itself, decoded if known: page-crossing code, MMIO code, slice ends, TF, breakpoints, interrupt shadows. */
 static void step(struct exec *e, struct vcpu *c, const struct insn *known)
 {
@@ -306,6 +315,8 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
     bool faulted, tf = c->st.rflags & FL_TF, shadow = c->st.shadow, shadow_ss = c->st.shadow_ss, guest = c->guest, ok;
     u64 rip = c->st.rip;
     e->st.steps++;
+    if (UNLIKELY(e->hooks.insn != NULL))
+        tell_insn(e, c);
     c->next_rip = rip;
     if (insn_breakpoint(c)) {
         c->budget -= ((i64)TIMING_MIN_TICKS << BUDGET_SHIFT) - 1; /* counts as an attempt, or a handler under its own breakpoint never ends */
@@ -375,6 +386,13 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         c->trap_dr6 |= 1u << 14;
         c->pending |= PEND_TRAP;
     }
+}
+
+void exec_set_hooks(struct exec *e, const struct exec_hooks *hooks)
+{
+    e->hooks = *hooks;
+    for (unsigned i = 0; i < e->nvcpu; i++)
+        e->vcpu[i]->attn |= ATTN_MODE;
 }
 
 static void run_ops(struct vcpu *c, const struct op *op, i64 charge, u64 page)

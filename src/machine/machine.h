@@ -96,6 +96,10 @@ struct svmemu {
     atomic_bool stop_request;
     void (*on_switch)(void *ctx, const struct svmemu_switch *s);
     void *on_switch_ctx;
+    void (*on_insn)(void *ctx, const struct svmemu_attempt *a);
+    void *on_insn_ctx;
+    void (*on_event)(void *ctx, const struct svmemu_event *e);
+    void *on_event_ctx;
     struct symbols *symbols;      /* of the guest's ELF */
     struct symbols *user_symbols; /* svmemu_load_symbols() */
     char last_diag[256];        /* text of the last error record, for the stop's text */
@@ -107,6 +111,8 @@ enum svmemu_status machine_no_name(struct svmemu *m, const char *what, const cha
 enum svmemu_status machine_fail(struct svmemu *m, enum svmemu_status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A device asks for the run to end after the running instruction. The first asker wins. */
 void machine_stop(struct svmemu *m, enum svmemu_stop_reason r, u32 value, const char *text);
+/* A hook of the caller's has returned: if it asked for the machine to stop, that is after the running instruction. */
+void machine_hook_done(struct svmemu *m, struct vcpu *c);
 void machine_set_a20(struct svmemu *m, bool on);
 /* After a change of a vCPU's registers from outside. */
 void machine_cpu_changed(struct vcpu *c);

@@ -25,14 +25,27 @@ void svmemu_request_stop(struct svmemu *m)
     atomic_store_explicit(&m->stop_request, true, memory_order_relaxed);
 }
 
+void machine_hook_done(struct svmemu *m, struct vcpu *c)
+{
+    if (atomic_load_explicit(&m->stop_request, memory_order_relaxed))
+        c->pending |= PEND_STOP;
+}
+
 unsigned svmemu_turn(const struct svmemu *m)
 {
     return m->turn < m->vcpus ? m->turn : 0;
 }
 
+static bool round_over(const struct svmemu *m)
+{
+    return m->turn >= m->vcpus;
+}
+
 static u64 machine_ticks(const struct svmemu *m)
 {
-    return m->turn < m->vcpus && m->cpu[m->turn]->ticks > m->round_start ? m->cpu[m->turn]->ticks : m->round_start;
+    if (round_over(m))
+        return m->round_end > m->round_start ? m->round_end : m->round_start;
+    return m->cpu[m->turn]->ticks > m->round_start ? m->cpu[m->turn]->ticks : m->round_start;
 }
 
 static void ask(struct svmemu *m, enum svmemu_stop_reason r, const char *text)
@@ -109,6 +122,11 @@ static void next_round(struct svmemu *m)
     m->turn = 0;
 }
 
+static void shut_down(struct svmemu *m)
+{
+    machine_stop(m, SVMEMU_STOP_SHUTDOWN, 0, m->last_diag[0] ? m->last_diag : "shutdown");
+}
+
 /* One vCPU's turn, or the part of it the limits allow. */
 static void take_turn(struct svmemu *m, u64 *insns_left, u64 tick_limit)
 {
@@ -135,7 +153,7 @@ static void take_turn(struct svmemu *m, u64 *insns_left, u64 tick_limit)
         m->turn++;
         break;
     case EXEC_SHUTDOWN:
-        machine_stop(m, SVMEMU_STOP_SHUTDOWN, 0, m->last_diag[0] ? m->last_diag : "shutdown");
+        shut_down(m);
         break;
     case EXEC_STOP:
         machine_stop(m, c->stop_reason == 1 || c->stop_reason == 2 ? SVMEMU_STOP_UNIMPLEMENTED : SVMEMU_STOP_INTERNAL, 0,
@@ -187,15 +205,19 @@ enum svmemu_status svmemu_run(struct svmemu *m, uint64_t insns, uint64_t cycles,
             fill_stop(m, stop, SVMEMU_STOP_REQUEST, "stopped from outside");
             break;
         }
+        if (!insns && !round_over(m) && m->cpu[m->turn]->st.activity == ACT_SHUTDOWN) {
+            shut_down(m); /* by the last of them */
+            continue;
+        }
         if (!insns) {
             fill_stop(m, stop, SVMEMU_STOP_LIMIT_INSNS, "the instruction limit was reached");
             break;
         }
-        if (machine_ticks(m) >= limit) {
+        if (machine_ticks(m) >= limit && (!round_over(m) || !cycles)) { /* what is due at that time has come */
             fill_stop(m, stop, SVMEMU_STOP_LIMIT_CYCLES, "the cycle limit was reached");
             break;
         }
-        if (m->turn >= m->vcpus || m->round_end <= m->round_start)
+        if (round_over(m) || m->round_end <= m->round_start)
             next_round(m);
         else
             take_turn(m, &insns, limit);

@@ -202,6 +202,7 @@ static void on_switch(void *ctx, struct vcpu *c, const struct svm_record *r)
         .rsp = r->rsp, .text = text, .rdx = r->rdx, .assists = r->assists, .checks = n ? checks : NULL, .check_count = n,
     };
     m->on_switch(m->on_switch_ctx, &s);
+    machine_hook_done(m, c);
 }
 
 void svmemu_hook_switch(struct svmemu *m, void (*f)(void *ctx, const struct svmemu_switch *s), void *ctx)

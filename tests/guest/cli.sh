@@ -78,6 +78,7 @@ refused '--timeout: "-3"' run --timeout -3 "$guest"
 refused '--engine x: only full, generic' run --engine x "$guest"
 refused '--entry x: only auto' run --entry x "$guest"
 refused '--stats=x: only text and json' run --stats=x "$guest"
+refused '--stats=json:: only text and json' run --stats=json: "$guest"
 refused '--dump-vmcb=x: only end' run --dump-vmcb=x "$guest"
 refused '--smbios 9: only 2.1' run --smbios 9 "$guest"
 refused '--serial x: only stdio' run --serial x "$guest"
@@ -97,6 +98,8 @@ refused '--serial stdio,input=/: its input cannot be read' run --serial stdio,in
 refused '/dev/full: the screen cannot be written' run --dump-screen=/dev/full "$guest" -- exit
 refused '/nonexistent/x: the screen cannot be written' run --dump-screen=/nonexistent/x "$guest" -- exit
 refused 'COM1: not all of the output could be written' run --serial file:/dev/full "$guest" -- exit
+refused '/nonexistent/x: the counts cannot be written' run --stats=json:/nonexistent/x "$guest" -- exit
+refused '/dev/full: the counts cannot be written' run --stats=text:/dev/full "$guest" -- exit
 lost() { # status where arguments...: with standard output there
     want=$1 where=$2 status=0
     shift 2
@@ -114,6 +117,12 @@ status=0
 [ "$status" -eq 11 ] && [ ! -s err ] || fail "closed standard output: status $status"
 "$svmemu" run --serial file:com1 "$guest" -- exit >&- <&- || :
 has com1 ends
+
+# Counts in a file of their own: JSON and nothing else, while messages go to standard error.
+try 12 run --stats=json:counts.json "$guest" -- unbuilt
+python3 -c 'import json; c = json.load(open("counts.json")); assert c["instructions"] > 100 and "exits" in c' || fail "--stats=json:FILE"
+has err 'not built yet'
+! grep -q '"instructions"' err || fail "--stats=json:FILE also on standard error"
 
 try 0 version
 grep -qE '^svmemu [0-9]+\.[0-9]+\.[0-9]+$' out || fail version

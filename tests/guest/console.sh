@@ -135,7 +135,7 @@ tty 10 'mn' 'mn'
 tty 10 '\x01b' '<break>'
 tty 10 '\x01h' 'Ctrl-A b: send a break'
 tty 10 '\x01s' 'instructions'
-tty 10 '\x03' 'stopped from outside'
+tty 10 '\x03' 'interrupted (SIGINT)'
 tty 10 'a\x03b' 'a\x03b' --serial raw
 
 # Refused with a message that says why.
