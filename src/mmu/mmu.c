@@ -7,7 +7,9 @@
 #include "mmu/memtype.h"
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
+#include "mmu/walk_upper.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool mmu_init(struct mmu *m, struct phys_view *view, unsigned tlb_entries)
@@ -17,7 +19,8 @@ bool mmu_init(struct mmu *m, struct phys_view *view, unsigned tlb_entries)
     m->r.maxphys = 40;
     m->tlb = tlb_create(tlb_entries);
     m->pool = fast_create();
-    if (!m->tlb || !m->pool) {
+    m->ways = calloc(1, sizeof(*m->ways));
+    if (!m->tlb || !m->pool || !m->ways) {
         mmu_free(m);
         return false;
     }
@@ -29,6 +32,8 @@ void mmu_free(struct mmu *m)
 {
     tlb_destroy(m->tlb);
     fast_destroy(m->pool);
+    free(m->ways);
+    m->ways = NULL;
     m->tlb = NULL;
     m->pool = NULL;
     m->fast = NULL;
@@ -126,6 +131,14 @@ static bool table_cmpxchg(void *ctx, u64 pa, unsigned width, u64 old, u64 new_va
     return true;
 }
 
+static const u8 *table_host(void *ctx, u64 pa)
+{
+    const struct mmu *m = ctx;
+    struct phys_page p;
+
+    return phys_lookup(m->view, (struct spa){ pa }, &p) ? p.host + (pa & PAGE_MASK) : NULL;
+}
+
 /* The log is full when the index is none of its entries: then nothing is set or written. [APM2 15.25.15] */
 static bool log_dirty(void *ctx, u64 gpa, bool done, struct mmu_fault *f)
 {
@@ -138,6 +151,14 @@ static bool log_dirty(void *ctx, u64 gpa, bool done, struct mmu_fault *f)
     if (done)
         phys_write_le(m->view, (struct spa){ m->pml_base + 8u * m->pml_index-- }, 8, gpa & ~(u64)PAGE_MASK);
     return true;
+}
+
+/* With the A20 line masked, addresses are not where the remembered ways have them. */
+static inline struct walk_mem memory_of_tables(struct mmu *m)
+{
+    struct walk_cache *ways = LIKELY(m->view->a20_mask == ~0ull) ? m->ways : NULL;
+
+    return (struct walk_mem){ m, table_read, table_cmpxchg, log_dirty, ways, table_host };
 }
 
 /* A debugger must not disturb devices: tables outside memory read as not present. */
@@ -219,7 +240,7 @@ static bool only_widened(const struct tlb_ref *old, const struct walk_result *w)
 static bool translate_walk(struct mmu *m, u64 lin, unsigned acc, const struct tlb_ref *old, struct mmu_xl *out,
                                 struct mmu_fault *f)
 {
-    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg, .dirty = log_dirty };
+    struct walk_mem mem = memory_of_tables(m);
     struct walk_result w;
     struct tlb_victim v;
     bool ok = walk(&m->r, m->pdpte, &mem, lin, acc, &w, f);
@@ -273,7 +294,7 @@ bool mmu_translate(struct mmu *m, struct gva lin, unsigned acc, struct mmu_xl *o
 
 bool mmu_translate_gpa(struct mmu *m, struct gpa gpa, unsigned acc, struct mmu_xl *out, struct mmu_fault *f)
 {
-    struct walk_mem mem = { .ctx = m, .read = table_read, .cmpxchg = table_cmpxchg, .dirty = log_dirty };
+    struct walk_mem mem = memory_of_tables(m);
     struct walk_result w = { .pa = gpa.v, .memtype = MEMTYPE_WB };
 
     if (m->r.nested) {
@@ -384,6 +405,7 @@ void mmu_purge_writable(struct mmu *m, u32 bpn)
 
 void mmu_purge_derived(struct mmu *m)
 {
+    memset(m->ways, 0, sizeof(*m->ways));
     fast_retire_all(m->pool);
     show(m);
 }

@@ -84,6 +84,7 @@ struct mmu {
     u64 key_rest;               /* what selects the fast table besides the ring, see mmu_ring() */
     struct tlb *tlb;            /* architectural TLB, owned */
     struct fast_pool *pool;     /* fast tables, owned */
+    struct walk_cache *ways;    /* of walks, owned */
     u64 pdpte[4];               /* legacy PAE PDPTEs of the current address space */
     u64 pml_base;               /* the log, with r.pml: MMU_PML_ENTRIES of 8 bytes at a physical address */
     u16 pml_index;              /* of its next entry, counting down */

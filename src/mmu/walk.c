@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "mmu/memtype.h"
+#include "mmu/walk_upper.h"
 
 /* One stage: guest tables, or nested tables in the format of the host's mode at VMRUN. */
 struct stage {
@@ -281,22 +282,99 @@ static enum step legacy_level(const struct stage *s, const struct walk_mem *mem,
     return take_entry(s, mem, &l, e, pa, addr, acc, n, table, o, f);
 }
 
-/* One level of the long-mode format. Most entries name a table, were used before and restrict nothing that needs a look. */
+static u64 long_place(u64 table, u64 addr, unsigned n)
+{
+    return table + (addr >> (12 + 9 * (n - 1)) & 511) * 8;
+}
+
+/* Most upper entries name a table, were used before and restrict nothing that needs a look. */
+static bool plain_upper(const struct stage *s, u64 e)
+{
+    return (e & (E_P | E_A | E_PS | E_G | E_NX | s->reserved)) == (E_P | E_A);
+}
+
+/* One level of the long-mode format. */
 static inline enum step long_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n, u64 *table,
                                    struct walk_result *o, struct mmu_fault *f)
 {
-    u64 pa = *table + (addr >> (12 + 9 * (n - 1)) & 511) * 8, e;
+    u64 pa = long_place(*table, addr, n), e;
 
     o->refs++;
     if (!mem->read(mem->ctx, pa, 8, &e, f))
         return STEP_FAIL;
-    if (n > 1 && (e & (E_P | E_A | E_PS | E_G | E_NX | s->reserved)) == (E_P | E_A)) {
+    if (n > 1 && plain_upper(s, e)) {
         narrow_rights(o, e);
         *table = e & 0x000FFFFFFFFFF000ull;
         return STEP_DOWN;
     }
     struct level l = long_format(s, n);
     return take_entry(s, mem, &l, e, pa, addr, acc, n, table, o, f);
+}
+
+/* What decides about plain upper entries besides the address: where they begin and how many there are. */
+static u64 way_key(const struct stage *s, unsigned top)
+{
+    return (s->root & 0x000FFFFFFFFFF000ull) | (top == 5 ? 2 : 0) | 1;
+}
+
+/* Remembers the way that a walk has taken from the root to the table of the last level, if all of it is plain. */
+static NOINLINE void keep_way(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned top)
+{
+    u64 key = way_key(s, top), table = s->root & 0x000FFFFFFFFFF000ull;
+    struct walk_upper *slot = walk_upper_slot(mem->ways, key, addr >> 21), u = { .key = key, .region = addr >> 21 };
+
+    for (unsigned n = top; n > 1; n--, u.levels++) {
+        u64 pa = long_place(table, addr, n), e;
+        u.at[u.levels] = mem->host(mem->ctx, pa);
+        if (!u.at[u.levels])
+            return;
+        u.value[u.levels] = e = load_le(u.at[u.levels], 8);
+        if (!plain_upper(s, e))
+            return;
+        u.narrowed |= (u8)((e & E_W ? 0 : TR_W) | (e & E_U ? 0 : TR_U));
+        table = e & 0x000FFFFFFFFFF000ull;
+    }
+    u.table = table;
+    *slot = u;
+}
+
+/* Goes the remembered way: the level to go on with, `top` if there is none. */
+static inline unsigned take_way(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned top, u64 *table, struct walk_result *o)
+{
+    const struct walk_upper *u = mem->ways ? walk_upper_find(mem->ways, way_key(s, top), addr >> 21) : NULL;
+
+    if (!u)
+        return top;
+    *table = u->table;
+    o->rights &= (u8)~u->narrowed;
+    o->refs += u->levels;
+    return 1;
+}
+
+/* One try at the tables of long mode; legacy_walk() for those of the other modes. */
+static inline enum step long_walk(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned top,
+                                  struct walk_result *o, struct mmu_fault *f)
+{
+    u64 table = s->root & 0x000FFFFFFFFFF000ull;
+    unsigned first = take_way(s, mem, addr, top, &table, o), n = first;
+    enum step st;
+
+    while ((st = long_level(s, mem, addr, acc, n, &table, o, f)) == STEP_DOWN)
+        n--;
+    if (first > 1 && n == 1 && st == STEP_DONE && mem->ways)
+        keep_way(s, mem, addr, top);
+    return st;
+}
+
+static enum step legacy_walk(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned top,
+                             struct walk_result *o, struct mmu_fault *f)
+{
+    u64 table = top == 2 ? s->root & 0xFFFFF000 : s->root & 0xFFFFFFE0;
+    enum step st = STEP_DOWN;
+
+    for (unsigned n = top; st == STEP_DOWN; n--)
+        st = legacy_level(s, mem, addr, acc, n, &table, o, f);
+    return st;
 }
 
 static bool walk_stage(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc,
@@ -311,12 +389,8 @@ static bool walk_stage(const struct stage *s, const struct walk_mem *mem, u64 ad
         return fail(s, f, addr, acc, 0);
     }
     for (unsigned tries = 0; tries < WALK_TRIES; tries++) {
-        u64 table = top == 2 ? s->root & 0xFFFFF000 : top == 3 ? s->root & 0xFFFFFFE0 : s->root & 0x000FFFFFFFFFF000ull;
-        enum step st = STEP_DOWN;
-
         *o = (struct walk_result){ .rights = TR_W | TR_U, .refs = refs };
-        for (unsigned n = top; st == STEP_DOWN; n--)
-            st = top > 3 ? long_level(s, mem, addr, acc, n, &table, o, f) : legacy_level(s, mem, addr, acc, n, &table, o, f);
+        enum step st = top > 3 ? long_walk(s, mem, addr, acc, top, o, f) : legacy_walk(s, mem, addr, acc, top, o, f);
         if (st == STEP_DONE)
             return true;
         if (st == STEP_FAIL)

@@ -35,8 +35,12 @@ struct walk_mem {
     bool (*cmpxchg)(void *ctx, u64 pa, unsigned width, u64 old, u64 new_value, bool *done, struct mmu_fault *f);
     /* With r.pml: the dirty bit of the nested page of `gpa` will be set (may it?) or has been. */
     bool (*dirty)(void *ctx, u64 gpa, bool done, struct mmu_fault *f);
+    /* To be fast, both or neither: ways through long-mode tables, and the host address of an entry in plain memory, NULL where there is none. */
+    struct walk_cache *ways;
+    const u8 *(*host)(void *ctx, u64 pa);
 };
 
+struct walk_cache; /* mmu/walk_upper.h */
 struct walk_result {
     u64 pa;          /* of the byte asked for */
     u8 shift;        /* log2 of the page's size: the smaller of guest and nested */

@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "mmu/memtype.h"
 #include "mmu/walk.h"
+#include "mmu/walk_upper.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -471,13 +472,102 @@ static void test_memtype(void **state)
     assert_int_equal(memtype_mtrr(MEMTYPE_WB, MEMTYPE_UC), MEMTYPE_UC);
 }
 
+/* Remembered ways change nothing: random tables whose entries change between walks, with and without, in two memories that must stay equal. */
+enum { TABLES = 12, SPACES = 4 }; /* tables from 1000h on; roots among them */
+
+static const u8 *fake_host(void *ctx, u64 pa)
+{
+    struct fake *k = ctx;
+    return pa < 0x1000 + TABLES * 0x1000 ? k->mem + pa : NULL; /* what lies above is no plain memory */
+}
+
+static u64 rnd(u64 *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    return *seed ^= *seed << 17;
+}
+
+/* Mostly a good entry that names some table, seldom anything else. */
+static u64 random_entry(u64 *seed)
+{
+    u64 r = rnd(seed), e = ALL | (0x1000 + (r % (TABLES + 1)) * 0x1000);
+    switch (r >> 8 & 31) {
+    case 0: return e & ~(u64)P;
+    case 1: return e & ~(u64)A;
+    case 2: return e & ~(u64)W;
+    case 3: return e & ~(u64)U;
+    case 4: return e | NX;
+    case 5: return e | PS;
+    case 6: return e | G;
+    case 7: return e | BIT(45);
+    default: return e;
+    }
+}
+
+static bool same_result(const struct tried *a, const struct tried *b)
+{
+    if (a->ok != b->ok || a->w.refs != b->w.refs)
+        return false;
+    return a->ok ? a->w.pa == b->w.pa && a->w.shift == b->w.shift && a->w.rights == b->w.rights && a->w.pk == b->w.pk &&
+                       a->w.memtype == b->w.memtype
+                 : a->f.kind == b->f.kind && a->f.err == b->f.err && a->f.addr == b->f.addr;
+}
+
+static void test_ways(void **state)
+{
+    static struct fake with, without;
+    static struct walk_cache ways;
+    struct mmu_regs r = regs_long();
+    u64 seed = 0x5EED;
+    unsigned found = 0, ok = 0;
+
+    (void)state;
+    struct walk_mem fast = { .ctx = &with, .read = fake_read, .cmpxchg = fake_cmpxchg, .ways = &ways, .host = fake_host };
+    struct walk_mem slow = { .ctx = &without, .read = fake_read, .cmpxchg = fake_cmpxchg };
+    for (u64 at = 0x1000; at < 0x1000 + TABLES * 0x1000; at += 8)
+        put8(&with, at, random_entry(&seed));
+    memcpy(&without, &with, sizeof(with));
+    for (unsigned i = 0; i < 300000; i++) {
+        struct tried a = { .f = { 0 } }, b = { .f = { 0 } };
+        u64 x = rnd(&seed), lin = 0;
+        if (!(x & 3)) { /* software or another processor writes an entry, often one of those that walks use */
+            u64 at = 0x1000 + (x >> 8) % TABLES * 0x1000 + (x >> 16 & 1) * 8, e = random_entry(&seed);
+            put8(&with, at, e);
+            put8(&without, at, e);
+        }
+        r.cr3 = 0x1000 + (x >> 20) % SPACES * 0x1000;
+        r.cr4 = CR4_BIT_PAE | (x >> 24 & 7 ? 0 : CR4_BIT_LA57);
+        r.efer = BIT(10) | BIT(8) | (x >> 27 & 7 ? BIT(11) : 0);
+        r.cpl = x >> 30 & 1 ? 3 : 0;
+        r.nested = !(x >> 31 & 3);
+        r.ncr3 = 0x1000 + (x >> 33) % SPACES * 0x1000;
+        r.hcr0 = BIT(31) | 1;
+        r.hcr4 = CR4_BIT_PAE;
+        r.hefer = BIT(10) | BIT(8) | BIT(11);
+        for (unsigned level = 0; level < 5; level++) /* two places in each table, so that ways meet and part */
+            lin |= (x >> (40 + level) & 1) << (12 + 9 * level);
+        lin = sext_bit(lin & (r.cr4 & CR4_BIT_LA57 ? ~0ull : BIT(48) - 1), 56);
+        unsigned acc = x >> 48 & 1 ? ACC_W : x >> 49 & 1 ? ACC_X : ACC_R;
+        found += walk_upper_find(&ways, (r.cr3 & ~0xFFFull) | (r.cr4 & CR4_BIT_LA57 ? 2 : 0) | 1, lin >> 21) != NULL;
+        with.n = without.n = 0;
+        a.ok = walk(&r, NULL, &fast, lin, acc, &a.w, &a.f);
+        b.ok = walk(&r, NULL, &slow, lin, acc, &b.w, &b.f);
+        ok += a.ok;
+        assert_true(same_result(&a, &b));
+        assert_memory_equal(with.mem, without.mem, 0x1000 + TABLES * 0x1000);
+    }
+    assert_true(found > 10000 && ok > 10000);
+    print_message("%u walks of 300000 went to their ends, %u times the way was known\n", ok, found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_long_ad), cmocka_unit_test(test_long_faults), cmocka_unit_test(test_long_pku),
         cmocka_unit_test(test_long_reserved), cmocka_unit_test(test_32bit), cmocka_unit_test(test_pae),
         cmocka_unit_test(test_nested_order), cmocka_unit_test(test_nested_faults), cmocka_unit_test(test_nested_modes),
-        cmocka_unit_test(test_memtype),
+        cmocka_unit_test(test_memtype), cmocka_unit_test(test_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
