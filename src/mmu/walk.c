@@ -293,15 +293,13 @@ static bool plain_upper(const struct stage *s, u64 e)
     return (e & (E_P | E_A | E_PS | E_G | E_NX | s->reserved)) == (E_P | E_A);
 }
 
-/* One level of the long-mode format. */
-static inline enum step long_level(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned n, u64 *table,
+/* One level of the long-mode format, its entry read. */
+static inline enum step long_level(const struct stage *s, const struct walk_mem *mem, u64 e, u64 addr, unsigned acc, unsigned n, u64 *table,
                                    struct walk_result *o, struct mmu_fault *f)
 {
-    u64 pa = long_place(*table, addr, n), e;
+    u64 pa = long_place(*table, addr, n);
 
     o->refs++;
-    if (!mem->read(mem->ctx, pa, 8, &e, f))
-        return STEP_FAIL;
     if (n > 1 && plain_upper(s, e)) {
         narrow_rights(o, e);
         *table = e & 0x000FFFFFFFFFF000ull;
@@ -317,7 +315,7 @@ static u64 way_key(const struct stage *s, unsigned top)
     return (s->root & 0x000FFFFFFFFFF000ull) | (top == 5 ? 2 : 0) | 1;
 }
 
-/* Remembers the way that a walk has taken from the root to the table of the last level, if all of it is plain. */
+/* Remembers the way that a walk has taken from the root to the table of the last level, if all of it is plain and in plain memory. */
 static NOINLINE void keep_way(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned top)
 {
     u64 key = way_key(s, top), table = s->root & 0x000FFFFFFFFFF000ull;
@@ -335,37 +333,39 @@ static NOINLINE void keep_way(const struct stage *s, const struct walk_mem *mem,
         table = e & 0x000FFFFFFFFFF000ull;
     }
     u.table = table;
-    *slot = u;
+    u.last = mem->host(mem->ctx, table);
+    if (u.last)
+        *slot = u;
 }
 
-/* Goes the remembered way: the level to go on with, `top` if there is none. */
-static inline unsigned take_way(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned top, u64 *table, struct walk_result *o)
-{
-    const struct walk_upper *u = mem->ways ? walk_upper_find(mem->ways, way_key(s, top), addr >> 21) : NULL;
-
-    if (!u)
-        return top;
-    *table = u->table;
-    o->rights &= (u8)~u->narrowed;
-    o->refs += u->levels;
-    return 1;
-}
-
-/* One try at the tables of long mode; legacy_walk() for those of the other modes. */
+/* One try at the tables of long mode. */
 static inline enum step long_walk(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned top,
                                   struct walk_result *o, struct mmu_fault *f)
 {
-    u64 table = s->root & 0x000FFFFFFFFFF000ull;
-    unsigned first = take_way(s, mem, addr, top, &table, o), n = first;
-    enum step st;
+    u64 table = s->root & 0x000FFFFFFFFFF000ull, e;
+    const struct walk_upper *way = mem->ways ? walk_upper_find(mem->ways, way_key(s, top), addr >> 21) : NULL;
+    enum step st = STEP_DOWN;
+    unsigned n;
 
-    while ((st = long_level(s, mem, addr, acc, n, &table, o, f)) == STEP_DOWN)
-        n--;
-    if (first > 1 && n == 1 && st == STEP_DONE && mem->ways)
+    if (way) {
+        o->rights &= (u8)~way->narrowed;
+        o->refs += way->levels;
+        table = way->table;
+        return long_level(s, mem, load_le(way->last + long_place(0, addr, 1), 8), addr, acc, 1, &table, o, f);
+    }
+    for (n = top; st == STEP_DOWN; n--) {
+        if (!mem->read(mem->ctx, long_place(table, addr, n), 8, &e, f)) {
+            o->refs++;
+            return STEP_FAIL;
+        }
+        st = long_level(s, mem, e, addr, acc, n, &table, o, f);
+    }
+    if (!n && st == STEP_DONE && mem->ways)
         keep_way(s, mem, addr, top);
     return st;
 }
 
+/* The same in the legacy formats. */
 static enum step legacy_walk(const struct stage *s, const struct walk_mem *mem, u64 addr, unsigned acc, unsigned top,
                              struct walk_result *o, struct mmu_fault *f)
 {

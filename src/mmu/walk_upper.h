@@ -14,6 +14,7 @@ enum { WALK_UPPERS = 64, WALK_UPPER_LEVELS = 4 };
 struct walk_upper {
     u64 key, region;                 /* of the tables (0: none), address >> 21 */
     u64 table;                       /* of the last level */
+    const u8 *last;                  /* the same on the host */
     unsigned levels;
     u8 narrowed;                     /* rights that the entries take away */
     const u8 *at[WALK_UPPER_LEVELS]; /* on the host */
