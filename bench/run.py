@@ -191,6 +191,28 @@ def first_character(command):
     return seconds
 
 
+def boot(command):
+    """Seconds from the start of the process to init's first word and to the end."""
+    said, init = b"", None
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
+        killer = threading.Timer(TIMEOUT, process.kill)
+        killer.daemon = True
+        killer.start()
+        while piece := process.stdout.read(65536):
+            said += piece
+            if init is None and b"init: ok" in said:
+                init = time.perf_counter() - start
+        process.wait()
+        killer.cancel()
+        end = time.perf_counter() - start
+    if end > TIMEOUT:
+        raise Failed(f"no end after {TIMEOUT} s")
+    if b"init: RESULT: PASS" not in said:
+        raise Failed("init did not pass")
+    return init, end
+
+
 def parse(text, guest):
     found = re.search(r"^END (\S+) (\d+) (\S+) ([0-9a-f]+)$", text, re.M)
     if not found or "RESULT: PASS" not in text:
@@ -270,6 +292,7 @@ class Boots:
                 "-smp", str(vcpus), "-kernel", self.xen, "-append", cmdline, "-initrd", f"{self.dom0} {dom0},{self.initrd}"]
 
     def measure(self, emulators, repeats):
+        """For each boot and emulator a list of (to init, to the end)."""
         times = {}
         for _ in range(repeats):
             for name, command, vcpus in (("linux", self.linux, 1), ("linux, 4 vCPUs", self.linux, 4), ("xen and dom0", self.xen_dom0, 1)):
@@ -277,10 +300,7 @@ class Boots:
                     if isinstance(emulator, Bochs):
                         continue
                     try:
-                        seconds, text = run(command(emulator, vcpus))
-                        if "init: RESULT: PASS" not in text:
-                            raise Failed("init did not pass")
-                        times.setdefault(name, {}).setdefault(emulator.name, []).append(seconds)
+                        times.setdefault(name, {}).setdefault(emulator.name, []).append(boot(command(emulator, vcpus)))
                     except (Failed, OSError) as error:
                         print(f"{emulator.name} {name}: {error}", file=sys.stderr)
         return times
@@ -350,9 +370,10 @@ def main():
                 print(f"{group}: svmemu is {math.exp(statistics.mean(map(math.log, ratios))):.2f} x {n} "
                       f"(geometric mean of {len(ratios)})")
     for name, seconds in boots.items():
-        medians = {n: statistics.median(t) for n, t in seconds.items()}
-        ratio = "".join(f", {m / medians['svmemu']:.2f} x {n}" for n, m in medians.items() if n != "svmemu" and "svmemu" in medians)
-        print(f"{name} to init's end: " + ", ".join(f"{n} {m:.2f} s" for n, m in medians.items()) + ratio)
+        for column, what in ((0, "entry to init"), (1, "whole run, to init's end")):
+            medians = {n: statistics.median(pair[column] for pair in t) - (0 if column else first[n]) for n, t in seconds.items()}
+            ratio = "".join(f", {m / medians['svmemu']:.2f} x {n}" for n, m in medians.items() if n != "svmemu" and "svmemu" in medians)
+            print(f"{name}, {what}: " + ", ".join(f"{n} {m:.2f} s" for n, m in medians.items()) + ratio)
 
     if args.output != "-":
         output = args.output or os.path.join(ROOT, "bench/results", datetime.date.today().isoformat() + ".json")
