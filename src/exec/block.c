@@ -90,8 +90,9 @@ struct exec *exec_create(struct bus *bus, struct clock *clock, const struct exec
     e->blocks = lazy_alloc(e->cap_blocks * sizeof *e->blocks);
     e->hash = lazy_alloc(sizeof(u32) << HASH_BITS);
     e->page_head = lazy_alloc((size_t)PAGE_HEADS * sizeof(u32));
+    e->handler_use = lazy_alloc(HANDLER_USES * sizeof(u32));
     e->row_class = lower_classes();
-    if (!e->row_class || !e->ops || !e->slots || !e->link_next || !e->blocks || !e->hash || !e->page_head) {
+    if (!e->row_class || !e->ops || !e->slots || !e->link_next || !e->blocks || !e->hash || !e->page_head || !e->handler_use) {
         exec_destroy(e);
         return NULL;
     }
@@ -111,6 +112,7 @@ void exec_destroy(struct exec *e)
     lazy_free(e->blocks, e->cap_blocks * sizeof *e->blocks);
     lazy_free(e->hash, sizeof(u32) << HASH_BITS);
     lazy_free(e->page_head, (size_t)PAGE_HEADS * sizeof(u32));
+    lazy_free(e->handler_use, HANDLER_USES * sizeof(u32));
     for (unsigned i = 0; i < e->nvcpu; i++)
         free(e->vcpu[i]->exec);
     free(e->row_class);
@@ -237,7 +239,7 @@ void exec_flush(struct exec *e)
         }
     }
     memset(e->hash, 0, sizeof(u32) << HASH_BITS);
-    memset(e->handler_use, 0, sizeof e->handler_use);
+    memset(e->handler_use, 0, HANDLER_USES * sizeof(u32));
     e->nops = 0;
     e->nblocks = 1;
     e->st.flushes++;

@@ -80,7 +80,7 @@ struct exec_cpu {
     unsigned nchain;
 };
 
-#define HANDLER_USE_BITS 14 /* with 11, handlers that shared places made SHA-256 a sixth slower in one build and not in the next */
+#define HANDLER_USES (1u << 14) /* with 11, handlers that shared places made SHA-256 a sixth slower in one build and not in the next */
 struct exec {
     struct bus *bus;
     struct clock *clock;
@@ -98,7 +98,7 @@ struct exec {
     struct exec_hooks hooks;
     u8 fuse_next;         /* lowering: slot.fuse of the op just emitted */
     u16 *row_class;       /* per row: how lower.c treats it */
-    u32 handler_use[1u << HANDLER_USE_BITS]; /* by hash of a handler: index of the op that used it last, and 1 */
+    u32 *handler_use;     /* by hash of a handler: index of the op that used it last, and 1 */
 };
 
 /* block.c */

@@ -537,7 +537,7 @@ static unsigned lower_stamped(const struct copy *set, struct exec *e, const stru
 static u32 *last_use(struct exec *e, op_fn *fn)
 {
     u64 place = (uintptr_t)fn - (uintptr_t)op_generic; /* the same in every run */
-    return &e->handler_use[place * 0x9E3779B97F4A7C15ull >> (64 - HANDLER_USE_BITS)];
+    return &e->handler_use[place * 0x9E3779B97F4A7C15ull >> 32 & (HANDLER_USES - 1)];
 }
 
 static unsigned handler_age(struct exec *e, const struct op *at)

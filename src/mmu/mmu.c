@@ -405,7 +405,7 @@ void mmu_purge_writable(struct mmu *m, u32 bpn)
 
 void mmu_purge_derived(struct mmu *m)
 {
-    memset(m->ways, 0, sizeof(*m->ways));
+    walk_upper_empty(m->ways);
     fast_retire_all(m->pool);
     show(m);
 }

@@ -334,8 +334,10 @@ static NOINLINE void keep_way(const struct stage *s, const struct walk_mem *mem,
     }
     u.table = table;
     u.last = mem->host(mem->ctx, table);
-    if (u.last)
-        *slot = u;
+    if (!u.last)
+        return;
+    *slot = u;
+    mem->ways->used = true;
 }
 
 /* One try at the tables of long mode. */

@@ -8,6 +8,8 @@
 #include "base/bits.h"
 #include "base/types.h"
 
+#include <string.h>
+
 enum { WALK_UPPERS = 64, WALK_UPPER_LEVELS = 4 };
 
 /* The entries above the last level on the way to 2 MiB, all present, used before and naming a table. */
@@ -21,12 +23,19 @@ struct walk_upper {
     u64 value[WALK_UPPER_LEVELS];
 };
 struct walk_cache {
+    bool used; /* since it was emptied */
     struct walk_upper e[WALK_UPPERS];
 };
 
 static inline struct walk_upper *walk_upper_slot(struct walk_cache *c, u64 key, u64 region)
 {
     return &c->e[(region ^ region >> 6 ^ key >> PAGE_SHIFT) % WALK_UPPERS];
+}
+
+static inline void walk_upper_empty(struct walk_cache *c)
+{
+    if (c->used)
+        memset(c, 0, sizeof(*c));
 }
 
 /* The way to the region if every entry still says what it said; NULL: walk. */
