@@ -96,6 +96,8 @@ static enum svmemu_status load_all(struct loader *l, Elf *e, bool dry, u64 shift
     size_t n;
     if (elf_kind(e) != ELF_K_ELF || !gelf_getehdr(e, &eh))
         return LOAD_FAIL(l, SVMEMU_FORMAT, "neither ELF, Multiboot, bzImage nor a compressed one of them");
+    if (eh.e_ident[EI_DATA] == ELFDATA2MSB)
+        return LOAD_FAIL(l, SVMEMU_FORMAT, "a big-endian ELF; x86 is little-endian");
     if (eh.e_ident[EI_DATA] != ELFDATA2LSB || (eh.e_machine != EM_386 && eh.e_machine != EM_X86_64))
         return LOAD_FAIL(l, SVMEMU_FORMAT, "not an ELF for x86 (machine %u)", eh.e_machine);
     if (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)

@@ -95,7 +95,10 @@ static void test_broken(void **state)
     refused(&f, sizeof(f), SVMEMU_FORMAT, "overlap");
     f = good();
     f.eh.e_machine = EM_AARCH64;
-    refused(&f, sizeof(f), SVMEMU_FORMAT, "not an ELF for x86");
+    refused(&f, sizeof(f), SVMEMU_FORMAT, "not an ELF for x86 (machine 183)");
+    f = good();
+    f.eh.e_ident[EI_DATA] = ELFDATA2MSB; /* and nothing else: the machine would read as 3E00h */
+    refused(&f, sizeof(f), SVMEMU_FORMAT, "a big-endian ELF");
     f = good();
     f.eh.e_entry = 1ull << 33;
     refused(&f, sizeof(f), SVMEMU_FORMAT, "entry");
