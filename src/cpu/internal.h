@@ -58,6 +58,8 @@ bool efer_write(struct vcpu *c, u64 v);
 u64 cr4_valid(const struct vcpu *c);
 u64 efer_valid(const struct vcpu *c);
 u64 xcr0_valid(const struct vcpu *c);
+/* Core performance counters that the part has, whether or not CPUID shows them. */
+unsigned cpu_perf_counters(const struct vcpu *c);
 /* Task priority as CR8 shows it. */
 u64 cr8_read(struct vcpu *c);
 void cr8_write(struct vcpu *c, u64 v);

@@ -330,6 +330,12 @@ SETTER(debugctl)
     c->attn |= ATTN_MODE; /* BTF and LBR choose the flavour of blocks */
     return true;
 }
+unsigned cpu_perf_counters(const struct vcpu *c)
+{
+    return c->model->gen >= GEN_BULLDOZER ? 6 : 4;
+}
+
+/* Control and counter in turn; the first four pairs are those of C001_0000h and C001_0004h. */
 GETTER(perf_ext)
 {
     (void)r;

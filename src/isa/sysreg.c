@@ -208,7 +208,7 @@ SYS(rdpmc)
 {
     u32 n = (u32)c->st.gpr[RCX];
     (void)in;
-    if ((c->st.cpl && !(c->st.cr4 & CR4_PCE)) || n >= (cpu_has(c, FEAT_PERFCTRCORE) ? 6u : 4u))
+    if ((c->st.cpl && !(c->st.cr4 & CR4_PCE)) || n >= cpu_perf_counters(c))
         return gp0(c);
     if (cpu_icpt(c, ICPT_RDPMC))
         return cpu_exit(c, VMEXIT_RDPMC, 0, 0);
