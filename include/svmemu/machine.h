@@ -72,7 +72,8 @@ SVMEMU_API void svmemu_reset(struct svmemu *m);
 /** Profiles by number from 0; NULL after the last. */
 SVMEMU_API const char *svmemu_profile_name(unsigned i);
 SVMEMU_API const char *svmemu_profile_text(unsigned i);
-/** Calls f for each feature the real part has and svmemu does not show. */
+/** Calls f for each feature the real part has and svmemu does not show: every bit of CPUID's feature words, by its name or as
+ * "CPUID 8000_0008h EBX bit 5" (valid during the call). */
 SVMEMU_API void svmemu_profile_missing(unsigned i, void (*f)(void *ctx, const char *name, const char *text), void *ctx);
 
 /** @name Address space. Addresses and sizes of memory and registers are multiples of 4096. A range shadows what was mapped before it,

@@ -3,6 +3,8 @@
 #include "cpu/cpuid.h"
 #include "cpu/internal.h"
 
+#include <stdio.h>
+
 enum { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 
 struct feature {
@@ -21,11 +23,11 @@ static const u16 implemented[] = {
     FEAT_FPU, FEAT_VME, FEAT_DE, FEAT_PSE, FEAT_TSC, FEAT_MSR, FEAT_PAE, FEAT_MCE, FEAT_CX8, FEAT_APIC, FEAT_SEP, FEAT_MTRR, FEAT_PGE,
     FEAT_MCA, FEAT_CMOV, FEAT_PAT, FEAT_PSE36, FEAT_CLFSH, FEAT_MMX, FEAT_FXSR, FEAT_SSE, FEAT_SSE2, FEAT_HTT,
     FEAT_MONITOR, FEAT_CX16, FEAT_PCID, FEAT_X2APIC, FEAT_TSCDEADLINE, FEAT_MOVBE, FEAT_POPCNT, FEAT_XSAVE, FEAT_RDRAND,
-    FEAT_ARAT, FEAT_EFFFREQ,
+    FEAT_MWAITEXT, FEAT_MWAITIBE, FEAT_ARAT, FEAT_EFFFREQ,
     FEAT_FSGSBASE, FEAT_BMI1, FEAT_SMEP, FEAT_BMI2, FEAT_ERMS, FEAT_INVPCID, FEAT_RDSEED, FEAT_ADX, FEAT_SMAP, FEAT_CLFLUSHOPT,
     FEAT_CLWB,
     FEAT_UMIP, FEAT_PKU, FEAT_LA57, FEAT_RDPID, FEAT_FSRM,
-    FEAT_XSAVEOPT, FEAT_XSAVEC, FEAT_XGETBV1, FEAT_XSAVES,
+    FEAT_XCR0X87, FEAT_XCR0SSE, FEAT_XSAVEOPT, FEAT_XSAVEC, FEAT_XGETBV1, FEAT_XSAVES,
     FEAT_LAHF64, FEAT_CMPLEGACY, FEAT_SVM, FEAT_EXTAPIC, FEAT_ALTMOVCR8, FEAT_LZCNT, FEAT_3DNOWPREFETCH, FEAT_OSVW,
     FEAT_TOPOEXT, FEAT_MONITORX,
     FEAT_SYSCALL, FEAT_NX, FEAT_MMXEXT, FEAT_FFXSR, FEAT_PAGE1GB, FEAT_RDTSCP, FEAT_LM,
@@ -42,14 +44,22 @@ static const u16 implemented[] = {
 static const u16 max_extra[] = {FEAT_X2APIC, FEAT_TSCDEADLINE, FEAT_LA57, FEAT_FSGSNONSERIAL, FEAT_VNMI, FEAT_BUSLOCKTHR,
                                 FEAT_IDLEHLT, FEAT_AVIC, FEAT_X2AVIC, FEAT_X2AVICEXT, FEAT_EXTLVTAVIC, FEAT_ROGPT, FEAT_PML};
 
-/* Registers made of feature bits: bits that feature.def does not know are cleared, but for those of `keep`. */
-static const struct { u32 leaf; u8 sub, reg; u32 keep; } feature_regs[] = {
-    {0x1, 0, REG_ECX, 0}, {0x1, 0, REG_EDX, 0}, {0x6, 0, REG_EAX, 0}, {0x6, 0, REG_ECX, 0},
-    {0x7, 0, REG_EBX, 0}, {0x7, 0, REG_ECX, 0}, {0x7, 0, REG_EDX, 0}, {0xD, 1, REG_EAX, 0},
-    {0x80000001, 0, REG_ECX, 0}, {0x80000001, 0, REG_EDX, 0x0183F3FF /* copies of leaf 1 */},
-    {0x80000007, 0, REG_EBX, 0}, {0x80000007, 0, REG_EDX, 0}, {0x80000008, 0, REG_EBX, 0}, {0x8000000A, 0, REG_ECX, 0},
-    {0x8000000A, 0, REG_EDX, 0},
-    {0x8000001F, 0, REG_EAX, 0}, {0x80000021, 0, REG_EAX, 0}, {0x80000022, 0, REG_EAX, 0},
+/* Registers made of feature bits. Shown are those of the vCPU's features and of the real part's bits `keep`; `mirror` are bits that adjust()
+ * sets from control registers. What else the real part has is hidden, whether or not feature.def has a row for it, and so it is missing. */
+struct feature_reg {
+    u32 leaf;
+    u8 sub, reg;
+    u32 keep, mirror;
+};
+static const struct feature_reg feature_regs[] = {
+    {0x1, 0, REG_ECX, 0, 1u << 27 /* OSXSAVE */}, {0x1, 0, REG_EDX, 0, 0}, {0x5, 0, REG_ECX, 0, 0}, {0x6, 0, REG_EAX, 0, 0}, {0x6, 0, REG_ECX, 0, 0},
+    {0x7, 0, REG_EBX, 0, 0}, {0x7, 0, REG_ECX, 0, 1u << 4 /* OSPKE */}, {0x7, 0, REG_EDX, 0, 0},
+    {0xD, 0, REG_EAX, 0, 0}, {0xD, 0, REG_EDX, 0, 0}, {0xD, 1, REG_EAX, 0, 0}, {0xD, 1, REG_ECX, 0, 0}, {0xD, 1, REG_EDX, 0, 0},
+    {0xF, 0, REG_EDX, 0, 0}, {0xF, 1, REG_EDX, 0, 0}, {0x10, 0, REG_EBX, 0, 0}, {0x10, 1, REG_ECX, 0, 0},
+    {0x80000001, 0, REG_ECX, 0, 0}, {0x80000001, 0, REG_EDX, 0x0183F3FF /* copies of leaf 1 */, 0},
+    {0x80000007, 0, REG_EBX, 0, 0}, {0x80000007, 0, REG_EDX, 0, 0}, {0x80000008, 0, REG_EBX, 0, 0}, {0x8000000A, 0, REG_ECX, 0, 0},
+    {0x8000000A, 0, REG_EDX, 0, 0}, {0x8000001A, 0, REG_EAX, 0, 0}, {0x8000001B, 0, REG_EAX, 0, 0}, {0x8000001F, 0, REG_EAX, 0, 0},
+    {0x80000020, 0, REG_EBX, 0, 0}, {0x80000021, 0, REG_EAX, 0, 0}, {0x80000022, 0, REG_EAX, 0, 0},
 };
 /* Leaves that describe something as a whole: gone with their feature. */
 static const struct { u32 leaf; u16 feat; } leaf_of_feature[] = {
@@ -133,19 +143,12 @@ static const struct cpuid_words *words_find(const struct cpu_model *m, u32 leaf,
     return NULL;
 }
 
+/* Whether a bit of feature.def is set in the words of the real part. */
 static bool real_part_has(const struct cpu_model *m, unsigned feat)
 {
     const struct feature *f = &features[feat];
     const struct cpuid_words *w = words_find(m, f->leaf, f->sub);
     return w && (w->reg[f->reg] >> f->bit & 1);
-}
-
-static bool is_implemented(unsigned feat)
-{
-    for (unsigned i = 0; i < ARRAY_LEN(implemented); i++)
-        if (implemented[i] == feat)
-            return true;
-    return false;
 }
 
 void cpu_model_features(const struct cpu_model *m, u64 *bitmap)
@@ -159,11 +162,46 @@ void cpu_model_features(const struct cpu_model *m, u64 *bitmap)
             bitmap[max_extra[i] >> 6] |= BIT(max_extra[i] & 63);
 }
 
-void cpu_model_missing(const struct cpu_model *m, void (*f)(void *ctx, unsigned feat, const char *text), void *ctx)
+static unsigned feature_at(const struct feature_reg *r, unsigned bit)
 {
     for (unsigned i = FEAT_NONE + 1; i < FEAT_COUNT; i++)
-        if (real_part_has(m, i) && !is_implemented(i))
-            f(ctx, i, features[i].text);
+        if (features[i].leaf == r->leaf && features[i].sub == r->sub && features[i].reg == r->reg && features[i].bit == bit)
+            return i;
+    return FEAT_NONE;
+}
+
+/* A feature register as a processor with these features shows it. */
+static u32 shown_word(const struct feature_reg *r, u32 real, const u64 *bitmap)
+{
+    u32 v = real & r->keep;
+    for (unsigned i = FEAT_NONE + 1; i < FEAT_COUNT; i++) {
+        const struct feature *f = &features[i];
+        if (f->leaf == r->leaf && f->sub == r->sub && f->reg == r->reg && (bitmap[i >> 6] >> (i & 63) & 1))
+            v |= 1u << f->bit;
+    }
+    return v;
+}
+
+void cpu_model_missing(const struct cpu_model *m, void (*f)(void *ctx, const char *name, const char *text), void *ctx)
+{
+    u64 bitmap[FEAT_WORDS];
+    cpu_model_features(m, bitmap);
+    for (unsigned i = 0; i < ARRAY_LEN(feature_regs); i++) {
+        const struct feature_reg *r = &feature_regs[i];
+        const struct cpuid_words *w = words_find(m, r->leaf, r->sub);
+        u32 hidden = w ? w->reg[r->reg] & ~shown_word(r, w->reg[r->reg], bitmap) & ~r->mirror : 0;
+        for (unsigned bit = 0; bit < 32; bit++) {
+            char place[48], sub[16] = "";
+            unsigned feat = feature_at(r, bit);
+            if (!(hidden >> bit & 1))
+                continue;
+            if (r->sub)
+                snprintf(sub, sizeof sub, " subleaf %u", r->sub);
+            snprintf(place, sizeof place, "CPUID %04X_%04Xh%s E%cX bit %u", r->leaf >> 16, r->leaf & 0xFFFF, sub, "ABCD"[r->reg],
+                     bit);
+            f(ctx, feat ? features[feat].name : place, feat ? features[feat].text : "no name is known");
+        }
+    }
 }
 
 /* ---- the instruction ---- */
@@ -187,20 +225,11 @@ static unsigned id_bits(const struct vcpu *c)
     return n;
 }
 
-/* Bits of a feature register: those the vCPU has, and of the rest only the kept ones. */
 static void mask_features(const struct vcpu *c, u32 leaf, u32 sub, u32 out[4])
 {
-    for (unsigned i = 0; i < ARRAY_LEN(feature_regs); i++) {
-        if (feature_regs[i].leaf != leaf || feature_regs[i].sub != sub)
-            continue;
-        u32 v = out[feature_regs[i].reg] & feature_regs[i].keep;
-        for (unsigned k = FEAT_NONE + 1; k < FEAT_COUNT; k++) {
-            const struct feature *f = &features[k];
-            if (f->leaf == leaf && f->sub == sub && f->reg == feature_regs[i].reg && cpu_has(c, k))
-                v |= 1u << f->bit;
-        }
-        out[feature_regs[i].reg] = v;
-    }
+    for (unsigned i = 0; i < ARRAY_LEN(feature_regs); i++)
+        if (feature_regs[i].leaf == leaf && feature_regs[i].sub == sub)
+            out[feature_regs[i].reg] = shown_word(&feature_regs[i], out[feature_regs[i].reg], c->features);
 }
 
 static void leaf_1(const struct vcpu *c, u32 out[4])
@@ -297,5 +326,5 @@ void cpuid_query(struct vcpu *c, u32 leaf, u32 sub, u32 out[4])
 
 u64 xcr0_valid(const struct vcpu *c)
 {
-    return cpu_has(c, FEAT_XSAVE) ? 3 : 0;
+    return (cpu_has(c, FEAT_XCR0X87) ? 1 : 0) | (cpu_has(c, FEAT_XCR0SSE) ? 2 : 0);
 }

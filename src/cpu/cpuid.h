@@ -32,8 +32,9 @@ const struct cpu_model *cpu_model_at(unsigned i);         /* i = 0.., NULL at th
 
 /* The features that the model has and svmemu implements, as a bitmap by feat_id (FEAT_WORDS words). */
 void cpu_model_features(const struct cpu_model *m, u64 *bitmap);
-/* Calls f for each feature of the real part that is cleared because svmemu does not implement it. */
-void cpu_model_missing(const struct cpu_model *m, void (*f)(void *ctx, unsigned feat, const char *text), void *ctx);
+/* Calls f for each feature of the real part that CPUID does not show, by leaf, register and bit. The name is that of feature.def, or the bit's
+ * place; it is valid during the call. */
+void cpu_model_missing(const struct cpu_model *m, void (*f)(void *ctx, const char *name, const char *text), void *ctx);
 const char *cpu_feature_name(unsigned feat);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "decoder/table.h"
 
+_Static_assert(FEAT_COUNT <= 256, "a row's feature fits a byte");
 const struct isa_row isa_rows[] = {
 #include "gen/isa_rows.inc"
 };

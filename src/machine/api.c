@@ -439,21 +439,9 @@ const char *svmemu_profile_text(unsigned i)
     return p ? p->description : NULL;
 }
 
-struct missing {
-    void (*f)(void *ctx, const char *name, const char *text);
-    void *ctx;
-};
-
-static void one_missing(void *ctx, unsigned feat, const char *text)
-{
-    const struct missing *x = ctx;
-    x->f(x->ctx, cpu_feature_name(feat), text);
-}
-
 void svmemu_profile_missing(unsigned i, void (*f)(void *ctx, const char *name, const char *text), void *ctx)
 {
     const struct cpu_model *p = cpu_model_at(i);
-    struct missing x = { f, ctx };
     if (p && f)
-        cpu_model_missing(p, one_missing, &x);
+        cpu_model_missing(p, f, ctx);
 }

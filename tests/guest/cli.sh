@@ -141,7 +141,9 @@ for name in k8 barcelona zen1 zen3 max; do
     grep -q "^$name " out || fail "no profile $name"
 done
 try 0 cpus --missing
-grep -qE '^    SSE3 ' out || fail "cpus --missing"
+for name in SSE3 TCE BRS PREFETCHCTL RAPL FETCHSAM SEVSNP; do
+    grep -qE "^    $name +[a-zA-Z0-9]" out || fail "cpus --missing: no $name"
+done
 try 0 cpus
 ! grep -q '^ ' out || fail "cpus lists more than profiles"
 echo "cli: all as expected"
