@@ -167,7 +167,7 @@ u32 exec_mode_key(const struct vcpu *c)
     }
     if (mmu_looks(&c->mmu)) /* generic accessors only */
         k &= ~MODEKEY_FLAT_DATA;
-    if (c->exec->e->hooks.insn || (c->st.debugctl & DEBUGCTL_LBR) || (c->icpt[ICPT_BUSLOCK >> 5] >> (ICPT_BUSLOCK & 31) & 1))
+    if (c->exec->tells_insns || (c->st.debugctl & DEBUGCTL_LBR) || (c->icpt[ICPT_BUSLOCK >> 5] >> (ICPT_BUSLOCK & 31) & 1))
         k |= MODEKEY_ALONE;
     return k;
 }

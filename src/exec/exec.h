@@ -37,7 +37,8 @@ bool exec_add_vcpu(struct exec *e, struct vcpu *c);
 enum exec_stop exec_run_vcpu(struct exec *e, struct vcpu *c, u64 until_ticks, u64 max_insns);
 
 /* Who is told of what comes, before anything of it has changed the vCPU's state; NULL: nobody. Flags, RIP, insns and ticks are folded. While
- * there is an insn hook every instruction runs by itself: slower, with the same results. Takes effect at once, also from a hook. */
+ * there is an insn hook every instruction runs by itself: slower, with the same results. Takes effect at once, also from a hook; every
+ * vCPU has been added. */
 struct exec_hooks {
     void *ctx;
     void (*insn)(void *ctx, struct vcpu *c);  /* before each attempt at the instruction at RIP; a REP that was left is announced again */

@@ -67,6 +67,7 @@ struct jump_entry {
 
 struct exec_cpu {
     struct exec *e;
+    bool tells_insns, tells_events; /* there are such hooks: at hand, where e's are far */
     i64 slice_ticks;    /* ticks that were left when the slice began or was folded last; negative: overdrawn */
     struct jump_entry jump[1u << JUMP_BITS];
     u32 mode;           /* current mode key */
@@ -198,7 +199,7 @@ static inline bool event_due(const struct vcpu *c)
 void exec_tell_event(struct vcpu *c, const struct event *ev);
 static inline void tell_event(struct vcpu *c, const struct event *ev)
 {
-    if (UNLIKELY(c->exec->e->hooks.event != NULL))
+    if (UNLIKELY(c->exec->tells_events))
         exec_tell_event(c, ev);
 }
 static inline void tell_kind(struct vcpu *c, enum ev_kind kind)

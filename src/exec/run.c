@@ -315,7 +315,7 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
     bool faulted, tf = c->st.rflags & FL_TF, shadow = c->st.shadow, shadow_ss = c->st.shadow_ss, guest = c->guest, ok;
     u64 rip = c->st.rip;
     e->st.steps++;
-    if (UNLIKELY(e->hooks.insn != NULL))
+    if (UNLIKELY(c->exec->tells_insns))
         tell_insn(e, c);
     c->next_rip = rip;
     if (insn_breakpoint(c)) {
@@ -391,8 +391,11 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
 void exec_set_hooks(struct exec *e, const struct exec_hooks *hooks)
 {
     e->hooks = *hooks;
-    for (unsigned i = 0; i < e->nvcpu; i++)
+    for (unsigned i = 0; i < e->nvcpu; i++) {
+        e->vcpu[i]->exec->tells_insns = hooks->insn != NULL;
+        e->vcpu[i]->exec->tells_events = hooks->event != NULL;
         e->vcpu[i]->attn |= ATTN_MODE;
+    }
 }
 
 static void run_ops(struct vcpu *c, const struct op *op, i64 charge, u64 page)
