@@ -182,7 +182,7 @@ SVMEMU_API const char *svmemu_stop_name(enum svmemu_stop_reason r);
 
 #define SVMEMU_NO_LIMIT UINT64_MAX
 /** Runs until a limit on further instructions (exact, over all vCPUs) or cycles, or another stop.
- * run(a) then run(b) is the same as run(a + b). What counts is an attempt: an instruction that faults or is intercepted counts, one that is
+ * run(a) then run(b) is the same as run(a + b), a and b being instructions; a limit of cycles ends with the instruction that reaches it. What counts is an attempt: an instruction that faults or is intercepted counts, one that is
  * not built does not. That the machine is halted for ever is found when its time goes on, not by the call whose last instruction is the HLT. */
 SVMEMU_API enum svmemu_status svmemu_run(struct svmemu *m, uint64_t insns, uint64_t cycles, struct svmemu_stop *stop);
 /** svmemu_run() of one instruction: an attempt of the vCPU whose turn it is (stop->vcpu), which goes to the next if it sleeps. An interrupt or

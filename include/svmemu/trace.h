@@ -67,7 +67,11 @@ SVMEMU_API void svmemu_hook_event(struct svmemu *m, void (*f)(void *ctx, const s
  * Operands are not shown: for those use a disassembler, which may lack instructions of newer processors.
  * @param m what its processor's profile lacks is no instruction; NULL: all that is known
  * @param bits 16, 32 or 64
+ * @param code the bytes, @p size of them
+ * @param size 15 are always enough
  * @param len where its length goes; 0: these bytes are no instruction, or too few. May be NULL
+ * @param buf where the text goes; may be NULL with @p buf_size 0
+ * @param buf_size bytes there
  * @return as snprintf(): the text's length without the zero; the text is empty if *len is 0. Thread-safe with NULL for m. */
 SVMEMU_API size_t svmemu_insn_text(const struct svmemu *m, unsigned bits, const void *code, size_t size, unsigned *len, char *buf,
                                    size_t buf_size);

@@ -22,7 +22,7 @@ bool task_gate(struct vcpu *c, u16 tss_sel, unsigned how, bool has_err, u32 err)
     struct desc d;
     u64 lin;
     u8 vec = how == TASK_IRET ? EXC_TS : EXC_GP;
-    if (tss_sel & 4)
+    if ((tss_sel & 4) || sel_null(tss_sel)) /* the GDT only, and not its first place */
         return fail(c, vec, tss_sel);
     if (!desc_read(c, tss_sel, &d, &lin, vec))
         return false;

@@ -92,6 +92,7 @@ struct vcpu {
     unsigned stop_reason;     /* with EV_STOP: SVMEMU_STOP_* of the public API: 1 unimplemented instruction, 2 unimplemented feature */
     u8 sipi_vector;           /* with PEND_SIPI */
     bool keep_rf;             /* the instruction just executed set RF itself (IRET): it stays for the next one */
+    bool new_tf;              /* the instruction just executed is one whose TF counts as it left it (SYSCALL, SYSRET) */
     /* SVM: active intercept words of VMCB 000h, 004h, 008h, 00Ch, 010h, 014h; all zero in host mode */
     u32 icpt[6];
     bool guest;               /* in guest mode */

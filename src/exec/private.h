@@ -68,6 +68,7 @@ struct jump_entry {
 struct exec_cpu {
     struct exec *e;
     bool tells_insns, tells_events; /* there are such hooks: at hand, where e's are far */
+    u32 fetch_refs;     /* of the walk that has just found that the fetch faults: step() walks again, which costs nothing more */
     i64 slice_ticks;    /* ticks that were left when the slice began or was folded last; negative: overdrawn */
     struct jump_entry jump[1u << JUMP_BITS];
     u32 mode;           /* current mode key */

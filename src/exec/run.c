@@ -88,6 +88,7 @@ static bool take_trap(struct vcpu *c)
 {
     if (c->st.shadow_ss)
         return false;
+    wake(c);
     c->pending &= ~(unsigned)PEND_TRAP;
     c->ev = (struct event){ .kind = EV_TRAP, .vec = EXC_DB, .dr6 = c->trap_dr6 };
     c->trap_dr6 = 0;
@@ -229,27 +230,37 @@ static bool decide(struct vcpu *c)
     return false;
 }
 
+/* Bytes from RIP on that are code at all: up to the limit of CS, or to the end of the canonical range. What lies beyond is not fetched; an
+ * instruction that wants more is #GP. [APM2 4.12, 5.3.1] */
+static unsigned code_room(const struct vcpu *c, u64 lin)
+{
+    u64 left = cpu_code64(c) ? (lin >> 63 ? 0 : BIT(c->st.cr4 & CR4_LA57 ? 56 : 47)) - lin - 1 : c->st.seg[SEG_CS].limit - c->st.rip;
+    return left < INSN_MAX_LEN ? (unsigned)left + 1 : INSN_MAX_LEN;
+}
+
 static enum dec_status fetch_decode(struct vcpu *c, struct insn *in, struct mmu_fault *f, bool *faulted)
 {
     u64 lin = cpu_code_lin(c, c->st.rip);
-    unsigned have = 0, room;
+    unsigned have = 0, room, max = code_room(c, lin);
     struct mmu_xl xl;
     *faulted = false;
     for (;;) {
         if (!mmu_translate(&c->mmu, (struct gva){ lin + have }, ACC_X, &xl, f)) {
+            if (c->exec->fetch_refs)
+                c->mmu.walk_refs = c->exec->fetch_refs;
             *faulted = true;
             return DEC_SHORT;
         }
         room = PAGE_SIZE - ((lin + have) & PAGE_MASK);
-        if (room > INSN_MAX_LEN - have)
-            room = INSN_MAX_LEN - have;
+        if (room > max - have)
+            room = max - have;
         if (xl.host)
             memcpy(c->cur_bytes + have, xl.host, room);
         else /* fetches from pages without host memory go byte-wise over the bus */
             phys_read(&c->view, xl.spa, c->cur_bytes + have, room);
         have += room;
         enum dec_status s = decode_insn(c->cur_bytes, have, cpu_mode(c), c->features, in);
-        if (s != DEC_SHORT || have >= INSN_MAX_LEN)
+        if (s != DEC_SHORT || have >= max)
             return s;
     }
 }
@@ -313,7 +324,8 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
     struct insn in;
     struct mmu_fault f;
     bool faulted, tf = c->st.rflags & FL_TF, shadow = c->st.shadow, shadow_ss = c->st.shadow_ss, guest = c->guest, ok;
-    u64 rip = c->st.rip;
+    u64 rip = c->st.rip, trap_dr6;
+    u32 trap;
     e->st.steps++;
     if (UNLIKELY(c->exec->tells_insns))
         tell_insn(e, c);
@@ -351,7 +363,9 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         return;
     c->next_rip = rip_after(c, rip, in.len);
     c->st.shadow = c->st.shadow_ss = false;
-    c->keep_rf = false; /* of an IRET that ended a block */
+    c->keep_rf = c->new_tf = false; /* of one that ended a block */
+    trap = c->pending & PEND_TRAP;
+    trap_dr6 = c->trap_dr6;
     c->cur = &in;
     if (cpu_icpt(c, ICPT_BUSLOCK) && bus_lock(c, &in) && svm_bus_lock_exits(c))
         ok = cpu_exit_event(c, VMEXIT_BUSLOCK, 0, 0);
@@ -363,6 +377,9 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         if (c->guest == guest) { /* the shadow still covers the instruction if it is restarted */
             c->st.shadow = shadow;
             c->st.shadow_ss = shadow_ss;
+            /* Data breakpoints are traps: those of an instruction that did not complete are met again. [APM2 13.1.4] */
+            c->trap_dr6 = trap_dr6;
+            c->pending = (c->pending & ~(u32)PEND_TRAP) | trap;
         }
         return;
     }
@@ -375,14 +392,14 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
     c->st.rip = c->next_rip;
     if (c->guest != guest)
         return; /* a world switch: flags, shadow and traps are the new side's */
-    if (c->st.rflags & FL_RF && !c->keep_rf)
+    if (c->st.rflags & FL_RF && !c->keep_rf && !unfinished)
         c->st.rflags &= ~(u64)FL_RF;
     bool taken = (c->st.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) && !unfinished && branched(c, &in, rip_after(c, rip, in.len));
     if (taken && (c->st.debugctl & DEBUGCTL_LBR)) {
         c->st.br_from = rip;
         c->st.br_to = c->next_rip;
     }
-    if (tf && (taken || !(c->st.debugctl & DEBUGCTL_BTF))) { /* TF as it was before the instruction [APM2 13.1.4] */
+    if (tf && !c->new_tf && (taken || !(c->st.debugctl & DEBUGCTL_BTF))) { /* TF as it was before the instruction [APM2 13.1.4] */
         c->trap_dr6 |= 1u << 14;
         c->pending |= PEND_TRAP;
     }
@@ -452,10 +469,15 @@ static void advance(struct exec *e, struct vcpu *c)
         if ((cpu_code64(c) ? cpu_canonical(c, lin) : c->st.rip <= c->st.seg[SEG_CS].limit) &&
             fetch_translate(c, lin, &xl))
             id = block_find_or_make(e, c, &xl, c->st.rip);
+        else {
+            c->exec->fetch_refs = c->mmu.walk_refs;
+            c->mmu.walk_refs = 0;
+        }
         charge_walks(c);
     }
     if (id == BLOCK_NONE) {
         step(e, c, NULL);
+        c->exec->fetch_refs = 0;
         return;
     }
     const struct block *b = &e->blocks[id];

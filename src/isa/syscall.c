@@ -16,6 +16,19 @@ static struct seg flat_stack(u16 sel, unsigned dpl)
 }
 
 /* Every mode: what is not long mode is entered as protected mode's legacy form. */
+/* The TF that counts is the one behind these: masked, it lets no #DB through to a kernel whose stack is not set up; loaded, it gives one
+ * before the first instruction of the program. [APM3 SYSCALL, SYSRET] */
+static bool trap_by_new_tf(struct vcpu *c)
+{
+    c->new_tf = true;
+    if (c->st.rflags & FL_TF) {
+        c->trap_dr6 |= 1u << 14;
+        c->pending |= PEND_TRAP;
+        c->attn |= ATTN_EVENT;
+    }
+    return true;
+}
+
 INSN(0F, 05, _, _, syscall, _, END F:SYSCALL, _, _, syscall, gen)
 SYS(syscall)
 {
@@ -39,7 +52,7 @@ SYS(syscall)
     cs_commit(c, flat_code(sel, 0, lm), 0);
     cpu_set_rflags(c, fl);
     c->next_rip = target;
-    return true;
+    return trap_by_new_tf(c);
 }
 
 INSN(0F, 07, _, _, sysret, _, END F:SYSCALL, _, _, syscall, gen)
@@ -58,7 +71,7 @@ SYS(sysret)
     cs_commit(c, flat_code((u16)((to64 ? base + 16 : base) | 3), 3, to64), 3);
     cpu_set_rflags(c, fl);
     c->next_rip = target;
-    return true;
+    return trap_by_new_tf(c);
 }
 
 INSN(0F, 34, _, _, sysenter, _, END F:SEP, _, _, syscall, gen)
