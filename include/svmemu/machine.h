@@ -3,7 +3,7 @@
  * Machines: creating, mapping, loading, running, counting.
  *
  * A machine is one handle; machines share nothing, and one thread at a time may use one (svmemu_request_stop() excepted).
- * Callbacks may call anything that does not run, reset or destroy the machine. */
+ * Callbacks may call anything that does not run, reset or destroy the machine. No pointer may be NULL where nothing else is said. */
 #ifndef SVMEMU_MACHINE_H
 #define SVMEMU_MACHINE_H
 
