@@ -228,6 +228,23 @@ void cpu_sync(struct vcpu *c);          /* folds lazy flags and counts into st; 
 /* Between two elements of a REP: ticks to the slice's deadline. A limit on instructions does not count, or it would change where the REP is
  * left and, if it overwrites its own bytes, what it does. */
 static inline i64 cpu_ticks_left(const struct vcpu *c) { return (c->budget >> 24) + c->slack; }
+/* Leave a REP between two elements: time is up, an event waits that is none of `held`, or it is single-stepped? The instruction then stays the
+ * next one. */
+static inline bool cpu_rep_leave(struct vcpu *c, u32 held)
+{
+    if (LIKELY(cpu_ticks_left(c) >= 0 && !(c->pending & ~held) && !(c->st.rflags & FL_TF)))
+        return false;
+    c->next_rip = c->st.rip;
+    c->attn |= ATTN_BUDGET;
+    c->rep_unfinished = true;
+    return true;
+}
+/* #DB behind the instruction that has just been executed, by TF. */
+static inline void cpu_step_trap(struct vcpu *c)
+{
+    c->trap_dr6 |= 1u << 14; /* BS */
+    c->pending |= PEND_TRAP;
+}
 void cpu_charge(struct vcpu *c, u64 ticks); /* dynamic cost of the running instruction */
 void cpu_charge_class(struct vcpu *c, enum timing_class id); /* cost of what no instruction row names: #VMEXIT, event delivery */
 void cpu_reset(struct vcpu *c, bool init);  /* RESET (false) or INIT (true) */

@@ -400,8 +400,7 @@ static void step(struct exec *e, struct vcpu *c, const struct insn *known)
         c->st.br_to = c->next_rip;
     }
     if (tf && !c->new_tf && (taken || !(c->st.debugctl & DEBUGCTL_BTF))) { /* TF as it was before the instruction [APM2 13.1.4] */
-        c->trap_dr6 |= 1u << 14;
-        c->pending |= PEND_TRAP;
+        cpu_step_trap(c);
     }
 }
 

@@ -79,12 +79,8 @@ static bool repeat(struct vcpu *c, const struct insn *in, unsigned reg, const st
         gpr_set(c, reg, in->asz, c->st.gpr[reg] + step);
         gpr_set(c, RCX, in->asz, c->st.gpr[RCX] - 1);
         cpu_charge(c, 100 * TICKS_PER_CYCLE);
-        if ((cpu_ticks_left(c) < 0 || c->pending || (c->st.rflags & FL_TF)) && zext(c->st.gpr[RCX], in->asz)) {
-            c->rep_unfinished = true;
-            c->attn |= ATTN_BUDGET;
-            c->next_rip = c->st.rip;
+        if (zext(c->st.gpr[RCX], in->asz) && cpu_rep_leave(c, 0))
             return true;
-        }
     }
     return true;
 }

@@ -54,16 +54,9 @@ static void str_step(const struct str *s, u64 n, bool src, bool dst)
     }
 }
 
-/* Leave between elements? The instruction then stays the next one. */
 static bool str_yield(const struct str *s)
 {
-    struct vcpu *c = s->c;
-    if (LIKELY(cpu_ticks_left(c) >= 0 && !(c->pending & ~s->held) && !(c->st.rflags & FL_TF)))
-        return false;
-    c->next_rip = c->st.rip;
-    c->attn |= ATTN_BUDGET;
-    c->rep_unfinished = true;
-    return true;
+    return cpu_rep_leave(s->c, s->held);
 }
 
 /* How many elements a span may have at most: count, budget, and no wrap of an index register's address size. */

@@ -22,8 +22,7 @@ static bool trap_by_new_tf(struct vcpu *c)
 {
     c->new_tf = true;
     if (c->st.rflags & FL_TF) {
-        c->trap_dr6 |= 1u << 14;
-        c->pending |= PEND_TRAP;
+        cpu_step_trap(c);
         c->attn |= ATTN_EVENT;
     }
     return true;

@@ -208,9 +208,13 @@ static enum step update(const struct walk_mem *mem, const struct level *l, u64 p
 }
 
 /* Rights are those of all entries together. */
+static inline unsigned withheld(u64 e)
+{
+    return (e & E_W ? 0u : TR_W) | (e & E_U ? 0u : TR_U);
+}
 static inline void narrow_rights(struct walk_result *o, u64 e)
 {
-    o->rights &= (u8)~((e & E_W ? 0 : TR_W) | (e & E_U ? 0 : TR_U));
+    o->rights &= (u8)~withheld(e);
 }
 
 /* An entry: present, reserved bits, rights, A and D, in this order. pa: its place; *table: its table, then the next one. */
@@ -329,7 +333,7 @@ static NOINLINE void keep_way(const struct stage *s, const struct walk_mem *mem,
         u.value[u.levels] = e = load_le(u.at[u.levels], 8);
         if (!plain_upper(s, e))
             return;
-        u.narrowed |= (u8)((e & E_W ? 0 : TR_W) | (e & E_U ? 0 : TR_U));
+        u.narrowed |= (u8)withheld(e);
         table = e & 0x000FFFFFFFFFF000ull;
     }
     u.table = table;
